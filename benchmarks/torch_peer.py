@@ -1,0 +1,356 @@
+"""A PyTorch training step to compare the JAX one against.
+
+The file stands alone: it needs ``torch``, ``numpy`` and ``safetensors``, and neither
+JAX nor the library. It is written the way a PyTorch user who cares about speed would
+write it, so that a comparison is with PyTorch at its usual best.
+
+Two modes, each printing one JSON object on standard output:
+
+``losses`` trains on batches read from a file, without dropout, and prints the loss of
+every step, to be compared number by number with the JAX step::
+
+    python torch_peer.py losses --config c.json --weights w.safetensors \\
+        --batches b.safetensors
+
+``time`` measures training steps per second, sampling each batch inside the timed loop
+as part of the step, eagerly and under ``torch.compile``::
+
+    python torch_peer.py time --config c.json --batch 64 --length 16 --steps 200 \\
+        --dropout 0.1 --threads 2 --compile both
+
+The configuration holds ``vocab_size``, ``input_size``, ``max_len``, ``layers``,
+``heads``, ``width``, ``mlp_ratio`` (null for attention only), ``norm`` (none, pre or
+post), ``norm_kind`` (layer or rms), ``positions`` (none or learned), ``tied``, ``bias``
+and ``optimizer`` with ``learning_rate``, ``b1``, ``b2``, ``eps``, ``weight_decay``,
+``clip_norm`` and ``warmup_steps``.
+"""
+
+import argparse
+import json
+import statistics
+import time
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
+AVERAGE_DECAYS = (0.999, 0.99)
+NORM_EPSILON = 1e-5
+
+# How each compiled variant calls torch.compile. "cpp-wrapper" also compiles the glue
+# between kernels, which counts for small models; "max-autotune" also tries generated
+# matrix products against the library's. ("reduce-overhead" is CUDA graphs, and so the
+# same as "default" on a CPU.)
+COMPILE_OPTIONS = {
+    "default": {},
+    "cpp-wrapper": {"cpp_wrapper": True},
+    "max-autotune": {"max_autotune": True, "cpp_wrapper": True},
+}
+
+
+def make_norm(config):
+    """The normalisation layer of the configuration; the identity when it has none."""
+    if config["norm"] == "none":
+        return nn.Identity()
+    if config["norm_kind"] == "rms":
+        return nn.RMSNorm(config["width"], eps=NORM_EPSILON)
+    return nn.LayerNorm(config["width"], eps=NORM_EPSILON, bias=config["bias"])
+
+
+def make_dropout(rate):
+    """Dropout, or the identity at rate zero so that not even a call is left of it."""
+    return nn.Dropout(rate) if rate > 0 else nn.Identity()
+
+
+class Attention(nn.Module):
+    """Causal multi-head self-attention with one fused projection."""
+
+    def __init__(self, config, dropout):
+        super().__init__()
+        width = config["width"]
+        self.heads = config["heads"]
+        self.dropout = dropout
+        self.qkv = nn.Linear(width, 3 * width, bias=config["bias"])
+        self.output = nn.Linear(width, width, bias=config["bias"])
+
+    def forward(self, x):
+        # (batch, length, 3 * width) to three of (batch, heads, length, head width)
+        split = self.qkv(x).unflatten(-1, (3, self.heads, -1))
+        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=True,
+        )
+        return self.output(mixed.transpose(1, 2).flatten(-2))
+
+
+class Perceptron(nn.Module):
+    """The two-layer network of a block."""
+
+    def __init__(self, config):
+        super().__init__()
+        width = config["width"]
+        hidden = int(config["mlp_ratio"] * width)
+        self.up = nn.Linear(width, hidden, bias=config["bias"])
+        self.down = nn.Linear(hidden, width, bias=config["bias"])
+
+    def forward(self, x):
+        return self.down(F.gelu(self.up(x), approximate="tanh"))
+
+
+class Block(nn.Module):
+    """Attention and, unless ``mlp_ratio`` is null, a perceptron, each residual."""
+
+    def __init__(self, config, dropout):
+        super().__init__()
+        self.norm_after = config["norm"] == "post"
+        self.dropout = make_dropout(dropout)
+        self.attention = Attention(config, dropout)
+        self.norm_attention = make_norm(config)
+        self.mlp = None
+        if config["mlp_ratio"] is not None:
+            self.mlp = Perceptron(config)
+            self.norm_mlp = make_norm(config)
+
+    def residual(self, x, branch, norm):
+        if self.norm_after:
+            return norm(x + self.dropout(branch(x)))
+        return x + self.dropout(branch(norm(x)))
+
+    def forward(self, x):
+        x = self.residual(x, self.attention, self.norm_attention)
+        if self.mlp is not None:
+            x = self.residual(x, self.mlp, self.norm_mlp)
+        return x
+
+
+class Transformer(nn.Module):
+    """The decoder; its attribute names are those of the weights file."""
+
+    def __init__(self, config, dropout=0.0):
+        super().__init__()
+        width = config["width"]
+        self.vocab_size = config["vocab_size"]
+        self.embedding = nn.Embedding(config["input_size"], width)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        self.positions = None
+        if config["positions"] == "learned":
+            self.positions = nn.Parameter(0.02 * torch.randn(config["max_len"], width))
+        self.dropout = make_dropout(dropout)
+        self.blocks = nn.ModuleList(
+            Block(config, dropout) for _ in range(config["layers"])
+        )
+        # Blocks that normalise on the way out need no further normalisation.
+        self.norm_final = make_norm(config) if config["norm"] == "pre" else None
+        self.unembedding = None
+        if not config["tied"]:
+            self.unembedding = nn.Linear(width, self.vocab_size, bias=False)
+
+    def forward(self, tokens):
+        x = self.embedding(tokens)
+        if self.positions is not None:
+            x = x + self.positions[: tokens.shape[-1]]
+        x = self.dropout(x)
+        for block in self.blocks:
+            x = block(x)
+        if self.norm_final is not None:
+            x = self.norm_final(x)
+        if self.unembedding is not None:
+            return self.unembedding(x)
+        return F.linear(x, self.embedding.weight[: self.vocab_size])
+
+    def loss(self, tokens, labels):
+        """The mean cross entropy over all positions of all examples."""
+        return F.cross_entropy(self(tokens).flatten(0, 1), labels.flatten())
+
+
+def load_weights(model, path):
+    """Copies a weights file into the model; every name must match.
+
+    The file stores matrices as (in, out), where ``nn.Linear`` holds (out, in), and
+    calls the parameters of a normalisation gain and shift.
+    """
+    state = {}
+    for name, value in load_file(path).items():
+        if name == "embedding":
+            name = "embedding.weight"
+        elif name == "unembedding":
+            name, value = "unembedding.weight", value.T
+        elif name.endswith(".weight"):
+            value = value.T
+        name = name.replace(".gain", ".weight").replace(".shift", ".bias")
+        state[name] = value
+    model.load_state_dict(state, strict=True)
+
+
+class Trainer:
+    """A model with its optimizer, learning rate schedule and two moving averages."""
+
+    def __init__(self, config, dropout=0.0, weights=None, compile_options=None):
+        self.model = Transformer(config, dropout).train()
+        if weights is not None:
+            load_weights(self.model, weights)
+        self.loss = self.model.loss
+        if compile_options is not None:
+            self.loss = torch.compile(
+                self.model.loss,
+                fullgraph=True,
+                dynamic=False,
+                options=compile_options,
+            )
+        settings = config["optimizer"]
+        self.clip_norm = settings["clip_norm"]
+        self.parameters = list(self.model.parameters())
+        matrices = [value for value in self.parameters if value.ndim >= 2]
+        vectors = [value for value in self.parameters if value.ndim < 2]
+        groups = [{"params": matrices, "weight_decay": settings["weight_decay"]}]
+        if vectors:
+            groups.append({"params": vectors, "weight_decay": 0.0})
+        self.optimizer = torch.optim.AdamW(
+            groups,
+            lr=settings["learning_rate"],
+            betas=(settings["b1"], settings["b2"]),
+            eps=settings["eps"],
+            fused=True,
+        )
+        warmup = max(1, settings["warmup_steps"])
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: min(1.0, (step + 1) / warmup)
+        )
+        self.values = [value.detach() for value in self.parameters]
+        self.averages = [
+            [value.clone() for value in self.values] for _ in AVERAGE_DECAYS
+        ]
+
+    def step(self, tokens, labels):
+        """Trains on one batch; the loss stays a tensor, so nothing waits for it."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(tokens, labels)
+        loss.backward()
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.clip_norm, foreach=True)
+        self.optimizer.step()
+        self.schedule.step()
+        for average, decay in zip(self.averages, AVERAGE_DECAYS):
+            torch._foreach_lerp_(average, self.values, 1.0 - decay)
+        return loss.detach()
+
+
+def run_losses(arguments, config):
+    """The loss of each step on the batches of a file, taken before its update."""
+    batches = load_file(arguments.batches)
+    trainer = Trainer(config, weights=arguments.weights)
+    pairs = zip(batches["tokens"].long(), batches["labels"].long())
+    losses = [trainer.step(tokens, labels) for tokens, labels in pairs]
+    return {"losses": torch.stack(losses).tolist()}
+
+
+def time_variant(arguments, config, compile_options):
+    """Steps and tokens per second of one variant, each batch sampled in its step."""
+    torch.manual_seed(0)
+    # Forget the earlier variants: their compiled code would be searched at each call.
+    torch.compiler.reset()
+    trainer = Trainer(config, arguments.dropout, arguments.weights, compile_options)
+    length = arguments.length
+    noise = torch.empty(arguments.batch, config["vocab_size"])
+
+    def sample_and_step():
+        order = noise.uniform_().argsort(dim=-1)
+        return trainer.step(order[:, :length], order[:, 1 : length + 1])
+
+    start = time.perf_counter()
+    first_loss = sample_and_step()
+    first_seconds = time.perf_counter() - start
+    for _ in range(arguments.warmup):
+        sample_and_step()
+
+    rates = []
+    for _ in range(arguments.repetitions):
+        start = time.perf_counter()
+        for _ in range(arguments.steps):
+            loss = sample_and_step()
+        rates.append(arguments.steps / (time.perf_counter() - start))
+    tokens = arguments.batch * length
+    summary = {"median": statistics.median(rates), "min": min(rates), "max": max(rates)}
+    return {
+        "steps_per_second": summary,
+        "tokens_per_second": {name: rate * tokens for name, rate in summary.items()},
+        "first_step_seconds": first_seconds,
+        "first_loss": first_loss.item(),
+        "last_loss": loss.item(),
+    }
+
+
+def run_time(arguments, config):
+    """Times the variants asked for, one after another."""
+    if arguments.length >= config["vocab_size"]:
+        raise SystemExit("--length must be below vocab_size: labels are one ahead")
+    # XLA flushes denormal numbers to zero on a CPU, so PyTorch is allowed to as well.
+    # Before the first parallel work, as threads inherit the setting when they start.
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(arguments.threads)
+    variants = {}
+    if arguments.compile in ("eager", "both"):
+        variants["eager"] = time_variant(arguments, config, None)
+    if arguments.compile in ("compile", "both"):
+        for mode in arguments.modes:
+            options = COMPILE_OPTIONS[mode]
+            try:
+                variants[f"compile {mode}"] = time_variant(arguments, config, options)
+            except Exception as error:  # a missing compiler should not lose the rest
+                variants[f"compile {mode}"] = {"error": repr(error)[:500]}
+    return {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "batch": arguments.batch,
+        "length": arguments.length,
+        "dropout": arguments.dropout,
+        "variants": variants,
+    }
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    modes = parser.add_subparsers(dest="mode", required=True)
+    losses = modes.add_parser("losses", help="print the loss of every given batch")
+    losses.add_argument("--config", required=True)
+    losses.add_argument("--weights", required=True)
+    losses.add_argument("--batches", required=True)
+    losses.set_defaults(run=run_losses)
+    timing = modes.add_parser("time", help="measure steps per second")
+    timing.add_argument("--config", required=True)
+    timing.add_argument("--weights", help="without it, freshly drawn weights")
+    timing.add_argument("--dropout", type=float, default=0.0)
+    timing.add_argument("--batch", type=int, required=True)
+    timing.add_argument("--length", type=int, required=True)
+    timing.add_argument("--steps", type=int, default=200, help="steps a repetition")
+    timing.add_argument("--repetitions", type=int, default=5)
+    timing.add_argument("--warmup", type=int, default=20, help="steps before timing")
+    timing.add_argument("--threads", type=int, default=1)
+    timing.add_argument(
+        "--compile", choices=("eager", "compile", "both"), default="both"
+    )
+    timing.add_argument(
+        "--modes",
+        nargs="+",
+        choices=tuple(COMPILE_OPTIONS),
+        default=["default"],
+        help="ways to compile",
+    )
+    timing.set_defaults(run=run_time)
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    with open(arguments.config, encoding="utf-8") as file:
+        config = json.load(file)
+    print(json.dumps(arguments.run(arguments, config), indent=2))
+
+
+if __name__ == "__main__":
+    main()

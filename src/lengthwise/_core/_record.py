@@ -1,0 +1,119 @@
+"""The layout of a run directory, the only place that knows its file names.
+
+    config.json        what was asked: task, model, training, hparams (components) and the key
+    record.json        what happened: status, versions, commit, device, wall time, compilations
+    metrics.jsonl      one line a training step: step, loss, grad_norm, learning_rate
+    history.csv        every metric's mean by step, weights and length, each `evaluate_every` steps
+    evaluation.csv     the final evaluation, with intervals, as it is and at the fitted temperature
+    weights/NAME.safetensors   the weights of every average, `raw` among them
+    checkpoints/step-N.safetensors + step-N.json   the whole training state, to resume from
+
+Everything but `record.json` is a function of the config and the machine, so that two runs of one
+config give the same bytes.
+"""
+
+import importlib.metadata
+import pathlib
+import platform
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from ._storage import read_csv, read_json, read_lines
+
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of the run directory `path`."""
+
+    path: pathlib.Path
+
+    @property
+    def config(self) -> pathlib.Path:
+        """What was asked."""
+        return self.path / "config.json"
+
+    @property
+    def record(self) -> pathlib.Path:
+        """What happened."""
+        return self.path / "record.json"
+
+    @property
+    def metrics(self) -> pathlib.Path:
+        """One line a training step."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def history(self) -> pathlib.Path:
+        """Evaluations during training."""
+        return self.path / "history.csv"
+
+    @property
+    def evaluation(self) -> pathlib.Path:
+        """The final evaluation."""
+        return self.path / "evaluation.csv"
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """The folder of training states."""
+        return self.path / "checkpoints"
+
+    def weights(self, name: str) -> pathlib.Path:
+        """The final weights of the average `name`, or of `raw`."""
+        return self.path / "weights" / f"{name}.safetensors"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as it was written, read back without JAX.
+
+    - `config`, `record`: the two JSON files.
+    - `metrics`, `history`, `evaluation`: rows as dictionaries; empty while a run is under way.
+    """
+
+    path: pathlib.Path
+    config: dict[str, Any]
+    record: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    history: list[dict[str, Any]]
+    evaluation: list[dict[str, Any]]
+
+
+def read_run(path: str | pathlib.Path) -> RunRecord:
+    """Read a run directory.
+
+    **Raises:** `StorageError` if it holds no run or a damaged one.
+    """
+    files = RunFiles(pathlib.Path(path))
+    return RunRecord(
+        path=files.path,
+        config=read_json(files.config),
+        record=read_json(files.record) if files.record.exists() else {"status": "under way"},
+        metrics=read_lines(files.metrics),
+        history=read_csv(files.history) if files.history.exists() else [],
+        evaluation=read_csv(files.evaluation) if files.evaluation.exists() else [],
+    )
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, commit and machine, for `record.json`."""
+    packages = ["lengthwise", "jax", "jaxlib", "equinox", "optax", "numpy", "safetensors"]
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {
+        "versions": {"python": platform.python_version()} | versions,
+        "commit": _commit(),
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _commit() -> str | None:
+    here = pathlib.Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None  # installed from a wheel, or no git
+    return done.stdout.strip()

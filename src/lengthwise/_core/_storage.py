@@ -1,0 +1,161 @@
+"""Files that are whole or absent: atomic writes, appended tables and the lock of a run directory."""
+
+import contextlib
+import csv
+import errno
+import io
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import filelock
+
+from ._errors import InputError, StorageError
+
+
+@contextlib.contextmanager
+def storage_errors(path: pathlib.Path) -> Iterator[None]:
+    """Turn an `OSError` about `path` into one sentence with the remedy."""
+    try:
+        yield
+    except OSError as error:
+        remedies = {
+            errno.ENOSPC: "free some space and resume; what was complete is kept",
+            errno.EDQUOT: "raise the quota and resume; what was complete is kept",
+            errno.EROFS: "the file system is read-only: choose another `--out`",
+            errno.EACCES: "no permission: choose another `--out` or change the permissions",
+        }
+        remedy = remedies.get(error.errno or 0, "check the path and try again")
+        reason = error.strerror or str(error)
+        raise StorageError(
+            f"`{path}` could not be read or written ({reason}): {remedy}."
+        ) from error
+
+
+def write_bytes(path: pathlib.Path, data: bytes) -> None:
+    """Write `data` so that `path` holds either its old content or all of the new, even after -9."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except BaseException:
+            pathlib.Path(name).unlink(missing_ok=True)
+            raise
+        if (
+            os.name == "posix"
+        ):  # the rename itself must reach the disk; other systems have no call for it
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically."""
+    write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """Read JSON.
+
+    **Raises:** `StorageError` if the file is missing, unreadable or cut short.
+    """
+    with storage_errors(path):
+        text = path.read_text()
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise StorageError(
+            f"`{path}` must hold whole JSON, but it is damaged ({error}): restore it or start anew."
+        ) from None
+
+
+def append_lines(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append one JSON object a line; a line cut short by a crash is dropped by `read_lines`."""
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    with storage_errors(path), path.open("a") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+    """Read JSON lines, without a last one that was cut short."""
+    with storage_errors(path):
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    if lines and not lines[-1].endswith("\n"):
+        lines.pop()
+    try:
+        return [json.loads(line) for line in lines]
+    except json.JSONDecodeError as error:
+        raise StorageError(f"`{path}` is damaged ({error}): restore it or start anew.") from None
+
+
+def write_csv(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
+    """Write a table with one header row, atomically; floats keep every digit."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode())
+
+
+def read_csv(path: pathlib.Path) -> list[dict[str, Any]]:
+    """Read a table; numbers become numbers, `True` and `False` become booleans, '' becomes None."""
+
+    def value(text: str) -> Any:
+        if text in ("", "True", "False"):
+            return {"": None, "True": True, "False": False}[text]
+        for kind in (int, float):
+            with contextlib.suppress(ValueError):
+                return kind(text)
+        return text
+
+    with storage_errors(path), path.open(newline="") as file:
+        return [{name: value(text) for name, text in row.items()} for row in csv.DictReader(file)]
+
+
+@contextlib.contextmanager
+def sole_writer(directory: pathlib.Path) -> Iterator[None]:
+    """Hold the run directory's lock; the system frees it if the process dies.
+
+    **Raises:** `StorageError` if another process holds it.
+    """
+    with storage_errors(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(directory / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise StorageError(
+                f"`{directory}` must have one writer, but another process is writing to it: wait "
+                "for it, stop it, or choose another `--out`."
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def new_directory(path: pathlib.Path) -> pathlib.Path:
+    """Make sure that `path` can become a run directory.
+
+    **Raises:** `InputError` if it exists and holds anything.
+    """
+    with storage_errors(path):
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(
+                f"`{path}` must be a new directory, but it exists: resume that run (`lengthwise "
+                f"train --resume {path}`), or choose another `--out`."
+            )
+        path.mkdir(parents=True, exist_ok=True)
+    return path

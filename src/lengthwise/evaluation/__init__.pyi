@@ -1,0 +1,7 @@
+from ._config import EvaluationConfig as EvaluationConfig
+from ._evaluate import Evaluator as Evaluator, evaluate as evaluate, forward as forward
+from ._evaluation import Evaluation as Evaluation
+from ._examples import Examples as Examples, make_examples as make_examples
+from ._metrics import METRICS as METRICS, PROPORTIONS as PROPORTIONS, measure as measure
+from ._tally import Tally as Tally
+from ._temperature import fit_inverse_temperature as fit_inverse_temperature

@@ -1,0 +1,77 @@
+r"""The metrics of one prediction against the exact distribution of the next token.
+
+With logits $f$, probabilities $p$, exact distribution $p^*$, legal tokens $L = supp(p^*)$:
+
+    itr             illegal token rate, sum of p outside L
+    tv              total variation, sum |p - p*| / 2
+    kl              KL(p* || p), nats
+    top1_illegal    1 if the most probable token is illegal
+    log_spread      log of the largest over the smallest probability of a legal token
+    displacement    mean legal logit - mean illegal logit (logit displacement, averaged)
+    separation      smallest legal logit - largest illegal logit
+    separated       1 if the separation is above 0: whatever the scale, legal tokens come first
+
+The last three need an illegal token and are NaN where there is none. ITR falls when all logits are
+multiplied by a constant above 1, without the model knowing more; `separated` does not move, and
+`separation` only in its unit. (arXiv 2510.08341, sections 2 and 4.)
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+METRICS = (
+    "itr",
+    "tv",
+    "kl",
+    "top1_illegal",
+    "log_spread",
+    "displacement",
+    "separation",
+    "separated",
+)
+PROPORTIONS = ("top1_illegal", "separated")
+"""Metrics that are 0 or 1 on one example: their mean is a share."""
+
+
+def measure(
+    logits: Float[Array, "*batch vocab"],
+    targets: Float[Array, "*batch vocab"],
+    inverse_temperature: Float[Array, ""],
+) -> dict[str, Float[Array, "*batch"]]:
+    """Every metric of every prediction.
+
+    **Arguments:**
+
+    - `logits`: of the next token.
+    - `targets`: its exact distribution.
+    - `inverse_temperature`: multiplies the logits first.
+    """
+    logits = logits * inverse_temperature
+    legal = targets > 0
+    some_illegal = jnp.any(~legal, axis=-1)
+    log_p = jax.nn.log_softmax(logits, axis=-1)
+    p = jnp.exp(log_p)
+    low, high = -jnp.inf, jnp.inf
+    least_legal = jnp.min(jnp.where(legal, logits, high), axis=-1)
+    most_legal = jnp.max(jnp.where(legal, logits, low), axis=-1)
+    most_illegal = jnp.max(jnp.where(legal, low, logits), axis=-1)
+    gap = jnp.mean(logits, axis=-1, where=legal) - jnp.mean(logits, axis=-1, where=~legal)
+    entropy = -jnp.sum(jax.scipy.special.xlogy(targets, targets), axis=-1)
+    cross = -jnp.sum(jnp.where(legal, targets * log_p, 0.0), axis=-1)
+    nan = jnp.asarray(jnp.nan, logits.dtype)
+    values = {
+        "itr": jnp.sum(jnp.where(legal, 0.0, p), axis=-1),
+        "tv": jnp.sum(jnp.abs(p - targets), axis=-1) / 2,
+        "kl": jnp.maximum(cross - entropy, 0.0),
+        # A tie between a legal and an illegal token counts as illegal: it is no knowledge.
+        "top1_illegal": (most_illegal >= most_legal).astype(logits.dtype),
+        "log_spread": most_legal - least_legal,
+        "displacement": jnp.where(some_illegal, gap, nan),
+        "separation": jnp.where(some_illegal, least_legal - most_illegal, nan),
+        "separated": jnp.where(
+            some_illegal, (least_legal > most_illegal).astype(logits.dtype), nan
+        ),
+    }
+    return {name: values[name] for name in METRICS}

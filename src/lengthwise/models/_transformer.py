@@ -1,0 +1,107 @@
+"""The decoder transformer."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from .._core import Sizes, require
+from ._attention import AbstractAttention
+from ._base import AbstractModel
+from ._block import Block
+from ._config import DropoutRates, TransformerConfig
+from ._linear import dropout, matmul, normal, split_or_none
+from ._norm import LayerNorm, RMSNorm, make_norm
+from ._positions import AbstractPositions
+
+
+class Transformer(AbstractModel):
+    """Embedding, blocks, norm (with `norm="pre"`) and unembedding without bias.
+
+    With `minimal_config` it is the single-layer attention-only model of the theory.
+
+    **Arguments:**
+
+    - `config`: everything but the task's sizes.
+    - `sizes`: of the task.
+    - `key`: randomness of the initial weights. (Keyword only argument.)
+    """
+
+    embedding: Float[Array, "inputs width"]
+    position_params: Any
+    blocks: tuple[Block, ...]
+    norm_final: LayerNorm | RMSNorm | None
+    unembedding: Float[Array, "width vocab"] | None
+    config: TransformerConfig = eqx.field(static=True)
+    sizes: Sizes = eqx.field(static=True)
+    positions: AbstractPositions = eqx.field(static=True)
+
+    def __init__(self, config: TransformerConfig, sizes: Sizes, *, key: PRNGKeyArray):
+        embedding_key, position_key, unembedding_key, block_key = jax.random.split(key, 4)
+        self.config = config
+        self.sizes = sizes
+        self.positions = _built(config.positions, AbstractPositions, "positions")
+        kind = _built(config.attention, AbstractAttention, "attention")
+        deviation = config.width**-0.5
+        self.embedding = normal((sizes.inputs, config.width), deviation, key=embedding_key)
+        self.position_params = self.positions.init(
+            sizes.max_len, config.width, config.heads, key=position_key
+        )
+        keys = jax.random.split(block_key, config.layers)
+        self.blocks = tuple(Block(config, kind, key=keys[i]) for i in range(config.layers))
+        self.norm_final = make_norm(config) if config.norm == "pre" else None
+        self.unembedding = (
+            None
+            if config.tied
+            else normal((config.width, sizes.vocab), deviation, key=unembedding_key)
+        )
+
+    def __call__(
+        self,
+        tokens: Int[Array, "*batch len"],
+        *,
+        dropout: DropoutRates | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "*batch len vocab"]:
+        """Logits of the next token after every prefix; see `AbstractModel`."""
+        length = tokens.shape[-1]
+        require(
+            length <= self.sizes.max_len,
+            "`positions <= max_len`",
+            "shorten the input or build the model for a longer task",
+            positions=length,
+            max_len=self.sizes.max_len,
+        )
+        rates = DropoutRates() if dropout is None else dropout
+        place_key, embedding_key, *keys = split_or_none(key, 2 + len(self.blocks))
+        places = self.positions.places(length, key=place_key)
+        x = self.embedding[tokens]
+        x = self.positions.embed(self.position_params, x, places)
+        x = _dropout(x, rates.embedding, key=embedding_key)
+        for block, block_key in zip(self.blocks, keys, strict=True):
+            x = block(x, self.positions, self.position_params, places, rates, key=block_key)
+        if self.norm_final is not None:
+            x = self.norm_final(x)
+        return matmul(x, self.unembedding_matrix())
+
+    def unembedding_matrix(self) -> Float[Array, "width vocab"]:
+        """U: the unembedding, or the transposed embedding of the output tokens where tied."""
+        if self.unembedding is not None:
+            return self.unembedding
+        return jnp.transpose(self.embedding[: self.sizes.vocab])
+
+
+_dropout = dropout  # the name is an argument of `__call__`
+
+
+def _built(component: Any, contract: type, field: str) -> Any:
+    instance = component.build()
+    require(
+        isinstance(instance, contract),
+        f"`{field}` is an `{contract.__name__}`",
+        "subclass it, or correct the name",
+        **{field: str(component)},
+    )
+    return instance

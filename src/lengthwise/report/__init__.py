@@ -1,0 +1,6 @@
+"""Tables, figures and pages from run directories. No JAX."""
+
+import lazy_loader as _lazy
+
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,6 @@
+"""Tasks whose exact next-token distribution is known at every position."""
+
+import lazy_loader as _lazy
+
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,16 @@
+from ._base import (
+    AbstractDeviceTask as AbstractDeviceTask,
+    AbstractHostTask as AbstractHostTask,
+    AbstractTask as AbstractTask,
+    Batch as Batch,
+    check_length as check_length,
+)
+from ._config import SetComplementConfig as SetComplementConfig
+from ._draw import draw_batch as draw_batch
+from ._lengths import (
+    AbstractLengths as AbstractLengths,
+    Curriculum as Curriculum,
+    FixedLength as FixedLength,
+    UniformLengths as UniformLengths,
+)
+from ._set_complement import SetComplement as SetComplement

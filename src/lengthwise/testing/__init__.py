@@ -1,0 +1,6 @@
+"""Conformance suites: subclass, supply one fixture, inherit the tests."""
+
+import lazy_loader as _lazy
+
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

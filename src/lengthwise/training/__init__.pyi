@@ -1,0 +1,49 @@
+from ._average import (
+    EMA as EMA,
+    AbstractAverage as AbstractAverage,
+    NoAverage as NoAverage,
+    PowerEMA as PowerEMA,
+    average_name as average_name,
+    interpolate as interpolate,
+)
+from ._bema import BEMA as BEMA, CONVENTIONS as CONVENTIONS
+from ._checkpoint import (
+    DamagedCheckpoint as DamagedCheckpoint,
+    config_hash as config_hash,
+    load_checkpoint as load_checkpoint,
+    save_checkpoint as save_checkpoint,
+)
+from ._chunk import (
+    Feed as Feed,
+    StepMetrics as StepMetrics,
+    TrainState as TrainState,
+    averaged_models as averaged_models,
+    build_averages as build_averages,
+    chunk_traces as chunk_traces,
+    init_state as init_state,
+    make_chunk as make_chunk,
+    make_feed as make_feed,
+    traced_hparams as traced_hparams,
+)
+from ._config import (
+    Hparams as Hparams,
+    TrainingConfig as TrainingConfig,
+    check_hparams as check_hparams,
+)
+from ._loss import mixed_loss as mixed_loss
+from ._optimizer import learning_rate as learning_rate, make_optimizer as make_optimizer
+from ._result import RunResult as RunResult
+from ._streams import STREAMS as STREAMS, stream as stream
+from ._train import (
+    describe_run as describe_run,
+    described_model as described_model,
+    load_config as load_config,
+    resume as resume,
+    train as train,
+)
+from ._weights import (
+    load_weights as load_weights,
+    save_weights as save_weights,
+    tree_from_bytes as tree_from_bytes,
+    tree_to_bytes as tree_to_bytes,
+)

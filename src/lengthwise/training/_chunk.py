@@ -1,0 +1,178 @@
+"""The jitted unit of training: one scan of K steps, averages included."""
+
+import functools as ft
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from .._core import require
+from ..models import AbstractModel
+from ..tasks import AbstractDeviceTask, AbstractLengths, AbstractTask, Batch, draw_batch
+from ._average import AbstractAverage
+from ._config import Hparams, TrainingConfig
+from ._loss import mixed_loss
+from ._optimizer import learning_rate, make_optimizer
+
+
+class TrainState(eqx.Module):
+    """All that training changes: the whole of a checkpoint.
+
+    - `step`: steps done.
+    - `model`: the raw weights.
+    - `optimizer`: Optax's state.
+    - `averages`: one state for each average of the hyperparameters, each of the pair (weights, mass
+      of the initial weights).
+    """
+
+    step: Int[Array, ""]
+    model: PyTree
+    optimizer: PyTree
+    averages: tuple[PyTree, ...]
+
+
+class Feed(eqx.Module):
+    """The input of K steps: a key for each, and their batches where the host makes them."""
+
+    keys: PRNGKeyArray
+    batch: Batch | None
+
+
+class StepMetrics(eqx.Module):
+    """What each of K steps reports."""
+
+    loss: Float[Array, " step"]
+    grad_norm: Float[Array, " step"]
+    learning_rate: Float[Array, " step"]
+
+
+Chunk = Callable[[TrainState, Hparams, Feed], tuple[TrainState, StepMetrics]]
+
+
+def build_averages(hparams: Hparams) -> Hparams:
+    """`hparams` with every average an instance."""
+    built = [a if isinstance(a, AbstractAverage) else a.build() for a in hparams.averages]
+    for average in built:
+        require(
+            isinstance(average, AbstractAverage),
+            "Every average is an `AbstractAverage`",
+            "subclass it, or correct the name",
+            average=average,
+        )
+    return hparams._replace(averages=tuple(built))
+
+
+def traced_hparams(hparams: Hparams) -> Hparams:
+    """`hparams` with averages built and every number an array, so that no value is static."""
+    to_array = lambda x: jnp.asarray(x, float) if isinstance(x, int | float) else x
+    return jax.tree.map(to_array, build_averages(hparams))
+
+
+def init_state(model: AbstractModel, hparams: Hparams, config: TrainingConfig) -> TrainState:
+    """The state before the first step; `hparams` are traced ones."""
+    params = eqx.filter(model, eqx.is_inexact_array)
+    pair = (params, jnp.ones(()))
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        model=model,
+        optimizer=make_optimizer(hparams, config.steps).init(params),
+        averages=tuple(average.init(pair) for average in hparams.averages),
+    )
+
+
+def averaged_models(state: TrainState, hparams: Hparams) -> list[tuple[AbstractModel, Any]]:
+    """For each average: the model with its weights, and the mass left on the initial weights."""
+    static = eqx.filter(state.model, eqx.is_inexact_array, inverse=True)
+    values = [a.value(s) for a, s in zip(hparams.averages, state.averages, strict=True)]
+    return [(eqx.combine(params, static), mass) for params, mass in values]
+
+
+def make_chunk(task: AbstractTask, config: TrainingConfig) -> Chunk:
+    """`chunk(state, hparams, feed) -> (state, metrics)`, compiled once for each static shape.
+
+    A population is `jax.vmap(chunk)` over stacked states, hyperparameters and feeds.
+    """
+    return ft.partial(_chunk, task, config.lengths.build(), config.batch_size, config.steps)
+
+
+def _chunk_of_steps(
+    task: AbstractTask,
+    lengths: AbstractLengths,
+    batch_size: int,
+    steps: int,
+    state: TrainState,
+    hparams: Hparams,
+    feed: Feed,
+) -> tuple[TrainState, StepMetrics]:
+    arrays, static = eqx.partition(state, eqx.is_array)
+
+    def step(arrays, feed):
+        state = eqx.combine(arrays, static)
+        batch_key, dropout_key = jr.split(feed.keys)
+        batch = feed.batch
+        if batch is None:
+            assert isinstance(task, AbstractDeviceTask)
+            batch = draw_batch(task, lengths, state.step, batch_size, key=batch_key)
+        params, rest = eqx.partition(state.model, eqx.is_inexact_array)
+
+        def loss_of(params):
+            model = eqx.combine(params, rest)
+            logits = model(batch.tokens, dropout=hparams.dropout, key=dropout_key)
+            return mixed_loss(logits, batch, hparams.exact_loss)
+
+        loss, grads = jax.value_and_grad(loss_of)(params)
+        optimizer = make_optimizer(hparams, steps)
+        # Optax mixes dtypes in AdamW's bias correction, which strict promotion forbids.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, optimizer_state = optimizer.update(grads, state.optimizer, params)
+        params = optax.apply_updates(params, updates)
+        # A scalar rides along: 1 for the initial weights, 0 for all later ones. What an average
+        # makes of it is the mass that it leaves on the initial weights.
+        pair = (params, jnp.zeros(()))
+        averages = tuple(
+            average.update(average_state, pair)
+            for average, average_state in zip(hparams.averages, state.averages, strict=True)
+        )
+        metrics = StepMetrics(
+            loss, optax.global_norm(grads), learning_rate(hparams, steps, state.step)
+        )
+        new = TrainState(state.step + 1, eqx.combine(params, rest), optimizer_state, averages)
+        return eqx.filter(new, eqx.is_array), metrics
+
+    arrays, metrics = jax.lax.scan(step, arrays, feed)
+    return eqx.combine(arrays, static), metrics
+
+
+_chunk = eqx.filter_jit(eqx.debug.assert_max_traces(_chunk_of_steps, max_traces=None))
+
+
+def chunk_traces() -> int:
+    """How often a chunk has been traced in this process: once for each static shape."""
+    return eqx.debug.get_num_traces(_chunk)
+
+
+def make_feed(
+    task: AbstractTask, config: TrainingConfig, first_step: int, *, key: PRNGKeyArray
+) -> Feed:
+    """The feed of the chunk that begins at `first_step`: a pure function of its arguments."""
+    keys = _step_keys(key, first_step, config.chunk_steps)
+    if isinstance(task, AbstractDeviceTask):
+        return Feed(keys, None)
+    positions = task.position(config.lengths.build().max_length) + 1
+    seed = int(jr.bits(key, dtype=jnp.uint32))
+    batches = [
+        task.batch(step, config.batch_size, positions, stream="train", seed=seed)
+        for step in range(first_step, first_step + config.chunk_steps)
+    ]
+    return Feed(keys, jax.tree.map(lambda *xs: np.stack(xs), *batches))
+
+
+@ft.partial(jax.jit, static_argnums=2)
+def _step_keys(key: PRNGKeyArray, first_step: Int[Array, ""], count: int) -> PRNGKeyArray:
+    return jax.vmap(lambda step: jr.fold_in(key, step))(first_step + jnp.arange(count))

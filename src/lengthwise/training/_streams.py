@@ -1,0 +1,12 @@
+"""Named random streams of one key: no two uses of it share a random number."""
+
+import jax.random as jr
+from jaxtyping import PRNGKeyArray
+
+
+STREAMS = ("train", "evaluation", "history")
+
+
+def stream(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
+    """The key of the stream `name`, one of `STREAMS`."""
+    return jr.fold_in(key, STREAMS.index(name))

@@ -1,51 +1,48 @@
 """A PyTorch training step to compare the JAX one against.
 
-The file stands alone: it needs ``torch``, ``numpy`` and ``safetensors``, and neither
-JAX nor the library. It is written the way a PyTorch user who cares about speed would
-write it, so that a comparison is with PyTorch at its usual best.
+The file stands alone: it needs `torch`, `numpy` and `safetensors`, and neither JAX nor the
+library. It is written the way a PyTorch user who cares about speed would write it.
 
-Two modes, each printing one JSON object on standard output:
+Two modes, each printing one JSON object on standard output. `losses` trains on the batches of a
+file, without dropout, and prints the loss of every step, to be compared with the JAX step's:
 
-``losses`` trains on batches read from a file, without dropout, and prints the loss of
-every step, to be compared number by number with the JAX step::
+    python torch_peer.py losses --config c.json --weights w.safetensors --batches b.safetensors
 
-    python torch_peer.py losses --config c.json --weights w.safetensors \\
-        --batches b.safetensors
+`time` measures training steps per second, eagerly and under `torch.compile`; a step samples its
+own batch, inside the timed loop:
 
-``time`` measures training steps per second, sampling each batch inside the timed loop
-as part of the step, eagerly and under ``torch.compile``::
+    python torch_peer.py time --config c.json --batch 64 --length 16 --dropout 0.1 --threads 2
 
-    python torch_peer.py time --config c.json --batch 64 --length 16 --steps 200 \\
-        --dropout 0.1 --threads 2 --compile both
-
-The configuration holds ``vocab_size``, ``input_size``, ``max_len``, ``layers``,
-``heads``, ``width``, ``mlp_ratio`` (null for attention only), ``norm`` (none, pre or
-post), ``norm_kind`` (layer or rms), ``positions`` (none or learned), ``tied``, ``bias``
-and ``optimizer`` with ``learning_rate``, ``b1``, ``b2``, ``eps``, ``weight_decay``,
-``clip_norm`` and ``warmup_steps``.
+The configuration holds `vocab_size`, `input_size`, `max_len`, `layers`, `heads`, `width`,
+`mlp_ratio` (null for attention only), `norm` (none, pre, post), `norm_kind` (layer, rms),
+`positions` (none, learned), `tied`, `bias` and `optimizer`, which holds `learning_rate`, `b1`,
+`b2`, `eps`, `weight_decay`, `clip_norm` (null for none) and `warmup_steps`.
 """
 
 import argparse
 import json
 import statistics
 import time
+from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
 
 AVERAGE_DECAYS = (0.999, 0.99)
 NORM_EPSILON = 1e-5
 
-# How each compiled variant calls torch.compile. "cpp-wrapper" also compiles the glue
-# between kernels, which counts for small models; "max-autotune" also tries generated
-# matrix products against the library's. ("reduce-overhead" is CUDA graphs, and so the
-# same as "default" on a CPU.)
+# How each compiled variant calls torch.compile. Inductor's own random numbers are several times
+# slower on a CPU than PyTorch's, hence `fallback_random`. "cpp-wrapper" also compiles the glue
+# between kernels; "max-autotune" also tries generated matrix products against the library's.
+# (The mode "reduce-overhead" asks for CUDA graphs, so on a CPU it would be "default" again.)
 COMPILE_OPTIONS = {
-    "default": {},
-    "cpp-wrapper": {"cpp_wrapper": True},
-    "max-autotune": {"max_autotune": True, "cpp_wrapper": True},
+    "default": {"fallback_random": True},
+    "cpp-wrapper": {"fallback_random": True, "cpp_wrapper": True},
+    "max-autotune": {"fallback_random": True, "max_autotune": True},
 }
 
 
@@ -68,9 +65,7 @@ class Attention(nn.Module):
 
     def __init__(self, config, dropout):
         super().__init__()
-        width = config["width"]
-        self.heads = config["heads"]
-        self.dropout = dropout
+        width, self.heads, self.dropout = config["width"], config["heads"], dropout
         self.qkv = nn.Linear(width, 3 * width, bias=config["bias"])
         self.output = nn.Linear(width, width, bias=config["bias"])
 
@@ -78,32 +73,21 @@ class Attention(nn.Module):
         # (batch, length, 3 * width) to three of (batch, heads, length, head width)
         split = self.qkv(x).unflatten(-1, (3, self.heads, -1))
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=True,
-        )
+        rate = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=rate, is_causal=True)
         return self.output(mixed.transpose(1, 2).flatten(-2))
 
 
-class Perceptron(nn.Module):
+def make_mlp(config):
     """The two-layer network of a block."""
-
-    def __init__(self, config):
-        super().__init__()
-        width = config["width"]
-        hidden = int(config["mlp_ratio"] * width)
-        self.up = nn.Linear(width, hidden, bias=config["bias"])
-        self.down = nn.Linear(hidden, width, bias=config["bias"])
-
-    def forward(self, x):
-        return self.down(F.gelu(self.up(x), approximate="tanh"))
+    width, bias = config["width"], config["bias"]
+    hidden = int(config["mlp_ratio"] * width)
+    up, down = nn.Linear(width, hidden, bias=bias), nn.Linear(hidden, width, bias=bias)
+    return nn.Sequential(OrderedDict(up=up, gelu=nn.GELU(approximate="tanh"), down=down))
 
 
 class Block(nn.Module):
-    """Attention and, unless ``mlp_ratio`` is null, a perceptron, each residual."""
+    """Attention and, unless `mlp_ratio` is null, a perceptron, each residual."""
 
     def __init__(self, config, dropout):
         super().__init__()
@@ -113,7 +97,7 @@ class Block(nn.Module):
         self.norm_attention = make_norm(config)
         self.mlp = None
         if config["mlp_ratio"] is not None:
-            self.mlp = Perceptron(config)
+            self.mlp = make_mlp(config)
             self.norm_mlp = make_norm(config)
 
     def residual(self, x, branch, norm):
@@ -141,11 +125,9 @@ class Transformer(nn.Module):
         if config["positions"] == "learned":
             self.positions = nn.Parameter(0.02 * torch.randn(config["max_len"], width))
         self.dropout = make_dropout(dropout)
-        self.blocks = nn.ModuleList(
-            Block(config, dropout) for _ in range(config["layers"])
-        )
+        self.blocks = nn.ModuleList(Block(config, dropout) for _ in range(config["layers"]))
         # Blocks that normalise on the way out need no further normalisation.
-        self.norm_final = make_norm(config) if config["norm"] == "pre" else None
+        self.norm_final = make_norm(config) if config["norm"] == "pre" else nn.Identity()
         self.unembedding = None
         if not config["tied"]:
             self.unembedding = nn.Linear(width, self.vocab_size, bias=False)
@@ -157,8 +139,7 @@ class Transformer(nn.Module):
         x = self.dropout(x)
         for block in self.blocks:
             x = block(x)
-        if self.norm_final is not None:
-            x = self.norm_final(x)
+        x = self.norm_final(x)
         if self.unembedding is not None:
             return self.unembedding(x)
         return F.linear(x, self.embedding.weight[: self.vocab_size])
@@ -171,19 +152,16 @@ class Transformer(nn.Module):
 def load_weights(model, path):
     """Copies a weights file into the model; every name must match.
 
-    The file stores matrices as (in, out), where ``nn.Linear`` holds (out, in), and
-    calls the parameters of a normalisation gain and shift.
+    The file stores matrices as (in, out), where `nn.Linear` holds (out, in), and calls the
+    parameters of a normalisation gain and shift.
     """
     state = {}
     for name, value in load_file(path).items():
-        if name == "embedding":
-            name = "embedding.weight"
-        elif name == "unembedding":
-            name, value = "unembedding.weight", value.T
-        elif name.endswith(".weight"):
+        if name == "unembedding" or name.endswith(".weight"):
             value = value.T
-        name = name.replace(".gain", ".weight").replace(".shift", ".bias")
-        state[name] = value
+        if name in ("embedding", "unembedding"):
+            name += ".weight"
+        state[name.replace(".gain", ".weight").replace(".shift", ".bias")] = value
     model.load_state_dict(state, strict=True)
 
 
@@ -196,35 +174,25 @@ class Trainer:
             load_weights(self.model, weights)
         self.loss = self.model.loss
         if compile_options is not None:
-            self.loss = torch.compile(
-                self.model.loss,
-                fullgraph=True,
-                dynamic=False,
-                options=compile_options,
-            )
+            how = {"fullgraph": True, "dynamic": False, "options": compile_options}
+            self.loss = torch.compile(self.model.loss, **how)
         settings = config["optimizer"]
         self.clip_norm = settings["clip_norm"]
         self.parameters = list(self.model.parameters())
         matrices = [value for value in self.parameters if value.ndim >= 2]
         vectors = [value for value in self.parameters if value.ndim < 2]
-        groups = [{"params": matrices, "weight_decay": settings["weight_decay"]}]
-        if vectors:
-            groups.append({"params": vectors, "weight_decay": 0.0})
         self.optimizer = torch.optim.AdamW(
-            groups,
+            [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}],
             lr=settings["learning_rate"],
             betas=(settings["b1"], settings["b2"]),
             eps=settings["eps"],
+            weight_decay=settings["weight_decay"],
             fused=True,
         )
         warmup = max(1, settings["warmup_steps"])
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: min(1.0, (step + 1) / warmup)
-        )
+        self.schedule = LambdaLR(self.optimizer, lambda step: min(1.0, (step + 1) / warmup))
         self.values = [value.detach() for value in self.parameters]
-        self.averages = [
-            [value.clone() for value in self.values] for _ in AVERAGE_DECAYS
-        ]
+        self.averages = [[value.clone() for value in self.values] for _ in AVERAGE_DECAYS]
 
     def step(self, tokens, labels):
         """Trains on one batch; the loss stays a tensor, so nothing waits for it."""
@@ -235,7 +203,7 @@ class Trainer:
             nn.utils.clip_grad_norm_(self.parameters, self.clip_norm, foreach=True)
         self.optimizer.step()
         self.schedule.step()
-        for average, decay in zip(self.averages, AVERAGE_DECAYS):
+        for average, decay in zip(self.averages, AVERAGE_DECAYS, strict=True):
             torch._foreach_lerp_(average, self.values, 1.0 - decay)
         return loss.detach()
 
@@ -244,7 +212,7 @@ def run_losses(arguments, config):
     """The loss of each step on the batches of a file, taken before its update."""
     batches = load_file(arguments.batches)
     trainer = Trainer(config, weights=arguments.weights)
-    pairs = zip(batches["tokens"].long(), batches["labels"].long())
+    pairs = zip(batches["tokens"].long(), batches["labels"].long(), strict=True)
     losses = [trainer.step(tokens, labels) for tokens, labels in pairs]
     return {"losses": torch.stack(losses).tolist()}
 
@@ -255,30 +223,28 @@ def time_variant(arguments, config, compile_options):
     # Forget the earlier variants: their compiled code would be searched at each call.
     torch.compiler.reset()
     trainer = Trainer(config, arguments.dropout, arguments.weights, compile_options)
-    length = arguments.length
-    noise = torch.empty(arguments.batch, config["vocab_size"])
+    batch, length = arguments.batch, arguments.length
+    noise = torch.empty(batch, config["vocab_size"])
 
     def sample_and_step():
         order = noise.uniform_().argsort(dim=-1)
         return trainer.step(order[:, :length], order[:, 1 : length + 1])
 
     start = time.perf_counter()
-    first_loss = sample_and_step()
+    first_loss = sample_and_step()  # and compiles
     first_seconds = time.perf_counter() - start
     for _ in range(arguments.warmup):
         sample_and_step()
-
     rates = []
     for _ in range(arguments.repetitions):
         start = time.perf_counter()
         for _ in range(arguments.steps):
             loss = sample_and_step()
         rates.append(arguments.steps / (time.perf_counter() - start))
-    tokens = arguments.batch * length
     summary = {"median": statistics.median(rates), "min": min(rates), "max": max(rates)}
     return {
         "steps_per_second": summary,
-        "tokens_per_second": {name: rate * tokens for name, rate in summary.items()},
+        "tokens_per_second": {name: rate * batch * length for name, rate in summary.items()},
         "first_step_seconds": first_seconds,
         "first_loss": first_loss.item(),
         "last_loss": loss.item(),
@@ -289,58 +255,36 @@ def run_time(arguments, config):
     """Times the variants asked for, one after another."""
     if arguments.length >= config["vocab_size"]:
         raise SystemExit("--length must be below vocab_size: labels are one ahead")
-    # XLA flushes denormal numbers to zero on a CPU, so PyTorch is allowed to as well.
-    # Before the first parallel work, as threads inherit the setting when they start.
+    # As XLA does. Before any parallel work: threads inherit the setting when they start.
     torch.set_flush_denormal(True)
     torch.set_num_threads(arguments.threads)
-    variants = {}
-    if arguments.compile in ("eager", "both"):
-        variants["eager"] = time_variant(arguments, config, None)
-    if arguments.compile in ("compile", "both"):
-        for mode in arguments.modes:
-            options = COMPILE_OPTIONS[mode]
-            try:
-                variants[f"compile {mode}"] = time_variant(arguments, config, options)
-            except Exception as error:  # a missing compiler should not lose the rest
-                variants[f"compile {mode}"] = {"error": repr(error)[:500]}
-    return {
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "batch": arguments.batch,
-        "length": arguments.length,
-        "dropout": arguments.dropout,
-        "variants": variants,
-    }
+    variants = {} if arguments.compile == "compile" else {"eager": None}
+    if arguments.compile != "eager":
+        variants |= {f"compile {mode}": COMPILE_OPTIONS[mode] for mode in arguments.modes}
+    measured = {name: time_variant(arguments, config, how) for name, how in variants.items()}
+    return {"torch": torch.__version__, "threads": arguments.threads, "variants": measured}
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     modes = parser.add_subparsers(dest="mode", required=True)
     losses = modes.add_parser("losses", help="print the loss of every given batch")
-    losses.add_argument("--config", required=True)
-    losses.add_argument("--weights", required=True)
-    losses.add_argument("--batches", required=True)
+    for name in ("config", "weights", "batches"):
+        losses.add_argument(f"--{name}", required=True)
     losses.set_defaults(run=run_losses)
     timing = modes.add_parser("time", help="measure steps per second")
     timing.add_argument("--config", required=True)
     timing.add_argument("--weights", help="without it, freshly drawn weights")
     timing.add_argument("--dropout", type=float, default=0.0)
-    timing.add_argument("--batch", type=int, required=True)
-    timing.add_argument("--length", type=int, required=True)
-    timing.add_argument("--steps", type=int, default=200, help="steps a repetition")
+    for name in ("batch", "length"):
+        timing.add_argument(f"--{name}", type=int, required=True)
+    timing.add_argument("--steps", type=int, default=200, help="steps in a repetition")
     timing.add_argument("--repetitions", type=int, default=5)
-    timing.add_argument("--warmup", type=int, default=20, help="steps before timing")
+    timing.add_argument("--warmup", type=int, default=20, help="steps before the timed ones")
     timing.add_argument("--threads", type=int, default=1)
-    timing.add_argument(
-        "--compile", choices=("eager", "compile", "both"), default="both"
-    )
-    timing.add_argument(
-        "--modes",
-        nargs="+",
-        choices=tuple(COMPILE_OPTIONS),
-        default=["default"],
-        help="ways to compile",
-    )
+    timing.add_argument("--compile", choices=("eager", "compile", "both"), default="both")
+    usual = ["default", "cpp-wrapper"]
+    timing.add_argument("--modes", nargs="+", choices=tuple(COMPILE_OPTIONS), default=usual)
     timing.set_defaults(run=run_time)
     return parser.parse_args()
 

@@ -1,5 +1,6 @@
 from ._component import (
     Component as Component,
+    ComponentLike as ComponentLike,
     class_name as class_name,
     construct as construct,
     describe as describe,

@@ -8,7 +8,7 @@ import dataclasses
 import importlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._errors import InputError, LengthwiseError
 
@@ -55,6 +55,22 @@ class Component:
 
     def __str__(self) -> str:
         return self.target if self.fields == "{}" else f"{self.target} {self.fields}"
+
+
+if TYPE_CHECKING:
+    ComponentLike = Any
+else:
+
+    class _Anything(type):
+        def __instancecheck__(cls, instance: object) -> bool:
+            return True
+
+    class ComponentLike(metaclass=_Anything):
+        """The type of a config field that takes an instance, text or a `Component`.
+
+        The config turns it into a `Component` (`Component.of`). For type checkers it is `Any`; at run
+        time it is a class of its own, so that a command line can recognize such fields.
+        """
 
 
 def describe(thing: Any) -> Any:

@@ -15,7 +15,9 @@ config give the same bytes.
 import importlib.metadata
 import pathlib
 import platform
+import shlex
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +107,7 @@ def provenance() -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version()} | versions,
         "commit": _commit(),
+        "command": shlex.join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
         "machine": f"{platform.system()} {platform.machine()}",
     }
 

@@ -7,11 +7,8 @@ import io
 import json
 import os
 import pathlib
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-
-import filelock
 
 from ._errors import InputError, StorageError
 
@@ -39,7 +36,9 @@ def write_bytes(path: pathlib.Path, data: bytes) -> None:
     """Write `data` so that `path` holds either its old content or all of the new, even after -9."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp")
+        # Not `tempfile`, whose files no one else may read: this one follows the umask.
+        name = path.parent / f".{path.name}-{os.getpid()}.tmp"
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
@@ -47,7 +46,7 @@ def write_bytes(path: pathlib.Path, data: bytes) -> None:
                 os.fsync(file.fileno())
             os.replace(name, path)
         except BaseException:
-            pathlib.Path(name).unlink(missing_ok=True)
+            name.unlink(missing_ok=True)
             raise
         if (
             os.name == "posix"
@@ -121,7 +120,13 @@ def read_csv(path: pathlib.Path) -> list[dict[str, Any]]:
         return text
 
     with storage_errors(path), path.open(newline="") as file:
-        return [{name: value(text) for name, text in row.items()} for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    if any(None in row or None in row.values() for row in rows):
+        raise StorageError(
+            f"`{path}` must have a value for each column in every row, but it is damaged: restore "
+            "it or start anew."
+        )
+    return [{name: value(text) for name, text in row.items()} for row in rows]
 
 
 @contextlib.contextmanager
@@ -130,6 +135,8 @@ def sole_writer(directory: pathlib.Path) -> Iterator[None]:
 
     **Raises:** `StorageError` if another process holds it.
     """
+    import filelock  # imports asyncio, which `--help` need not wait for
+
     with storage_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(directory / ".lock")
@@ -149,13 +156,17 @@ def sole_writer(directory: pathlib.Path) -> Iterator[None]:
 def new_directory(path: pathlib.Path) -> pathlib.Path:
     """Make sure that `path` can become a run directory.
 
-    **Raises:** `InputError` if it exists and holds anything.
+    **Raises:** `InputError` if it exists and holds anything but the lock of a run that never began.
     """
     with storage_errors(path):
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or _holds_anything(path)):
             raise InputError(
                 f"`{path}` must be a new directory, but it exists: resume that run (`lengthwise "
                 f"train --resume {path}`), or choose another `--out`."
             )
         path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _holds_anything(directory: pathlib.Path) -> bool:
+    return any(entry.name != ".lock" for entry in directory.iterdir())

@@ -1,5 +1,10 @@
 from ._config import EvaluationConfig as EvaluationConfig
-from ._evaluate import Evaluator as Evaluator, evaluate as evaluate, forward as forward
+from ._evaluate import (
+    Evaluator as Evaluator,
+    evaluate as evaluate,
+    forward as forward,
+    forward_traces as forward_traces,
+)
 from ._evaluation import Evaluation as Evaluation
 from ._examples import Examples as Examples, make_examples as make_examples
 from ._metrics import METRICS as METRICS, PROPORTIONS as PROPORTIONS, measure as measure

@@ -11,7 +11,7 @@ class EvaluationConfig:
 
     examples: int = 512
     """Sampled examples, each measured at every length by one forward pass."""
-    batch_size: int = 256
+    batch_size: int = 128
     """Examples in one forward pass."""
     exhaustive_inputs: int = 1024
     """Lengths with at most this many inputs are measured on all of them instead."""

@@ -58,7 +58,7 @@ class Evaluator:
     ) -> Evaluation:
         """Evaluate any function from tokens to logits, NumPy in, NumPy out.
 
-        **Raises:** `InputError` if it returns another shape, or nothing but NaN.
+        **Raises:** `InputError` if it returns another shape, or any NaN.
         """
         logits = [_checked(function(batch.tokens), batch) for batch in self.examples]
         temperatures = {"given": 1.0}
@@ -110,13 +110,18 @@ class Evaluator:
         return self._longest_exhaustive is not None and length <= self._longest_exhaustive
 
 
-@eqx.filter_jit
-def forward(model: AbstractModel, tokens: Int[np.ndarray | Array, "batch len"]):
+def _forward(model: AbstractModel, tokens: Int[np.ndarray | Array, "batch len"]):
     """The model's logits, compiled once for each shape."""
     return model(jnp.asarray(tokens))
 
 
+forward = eqx.filter_jit(eqx.debug.assert_max_traces(_forward, max_traces=None))
 _measure = eqx.filter_jit(measure)
+
+
+def forward_traces() -> int:
+    """How often a model's evaluation has been traced in this process: once for each shape."""
+    return eqx.debug.get_num_traces(forward)
 
 
 def evaluate(
@@ -163,10 +168,12 @@ def _checked(logits: np.ndarray, batch: Examples) -> np.ndarray:
             f"A predictor must return floating point logits, but got ({logits.dtype}): convert "
             "them, for example by `.astype(numpy.float32)`."
         )
-    if np.isnan(logits).any():
-        share = float(np.isnan(logits).mean())
+    bad = np.isnan(logits) | np.isposinf(logits)
+    if bad.any():
         raise InputError(
-            f"Logits must be numbers, but {share:.1%} of them are NaN: the weights have diverged "
-            "or the function divides by zero."
+            f"Logits must be numbers, but {bad.mean():.1%} of them are NaN or +inf: the weights have "
+            "diverged or the function divides by zero."
         )
-    return logits if logits.dtype == np.float64 else logits.astype(np.float32)
+    # -inf, a masked token, is measured as -1e30: its probability is as exactly zero, and no metric
+    # has to subtract infinities.
+    return np.clip(logits.astype(np.float64), -1e30, 1e30).astype(np.float32)

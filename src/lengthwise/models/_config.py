@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from .._core import Component, Sizes, require
+from .._core import Component, ComponentLike, Sizes, require
 
 
 if TYPE_CHECKING:
@@ -20,8 +20,11 @@ class DropoutRates(NamedTuple):
     """
 
     embedding: Any = None
+    """Rate after the embedding."""
     attention: Any = None
+    """Rate of the attention weights."""
     residual: Any = None
+    """Rate of each branch before it is added."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,9 @@ class TransformerConfig:
     """Whether the unembedding is the transposed embedding."""
     bias: bool = True
     """Whether weight products and LayerNorm have a bias."""
-    attention: Component = Component("lengthwise.models:Softmax")
+    attention: ComponentLike = Component("lengthwise.models:Softmax")
     """How scores become weights: an `AbstractAttention`, as instance or `module:Class {fields}`."""
-    positions: Component = Component("lengthwise.models:NoPositions")
+    positions: ComponentLike = Component("lengthwise.models:NoPositions")
     """How positions enter: an `AbstractPositions`, as instance or `module:Class {fields}`."""
 
     def __post_init__(self):

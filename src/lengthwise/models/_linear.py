@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 
 class Linear(eqx.Module):
@@ -30,7 +30,7 @@ class Linear(eqx.Module):
     def __call__(self, x: Float[Array, "*batch in_dim"]) -> Float[Array, "*batch out_dim"]:
         """Apply to the last axis."""
         y = matmul(x, self.weight)
-        return y if self.bias is None else y + self.bias
+        return y if self.bias is None else y + last_axis(self.bias, y)
 
 
 def matmul(
@@ -39,6 +39,11 @@ def matmul(
     """`x @ weight` with the leading axes of `x` flattened."""
     flat = jnp.reshape(x, (-1, x.shape[-1])) @ weight
     return jnp.reshape(flat, (*x.shape[:-1], weight.shape[-1]))
+
+
+def last_axis(vector: Float[Array, " dim"], like: Float[Array, "*batch dim"]) -> Float[Array, "..."]:
+    """`vector` with the rank of `like`, along the last axis, for explicit broadcasting."""
+    return jnp.reshape(vector, (1,) * (like.ndim - 1) + vector.shape)
 
 
 def normal(shape: tuple[int, ...], deviation: float, *, key: PRNGKeyArray) -> Float[Array, "..."]:
@@ -51,16 +56,30 @@ def dropout(
 ) -> Float[Array, "*shape"]:
     """Zero each entry with probability `rate` and scale the rest by `1 / (1 - rate)`.
 
-    No `rate` or no `key` means no dropout. The rate is rounded to a multiple of 2^-16: 16 random
-    bits an entry cost half of 32, and drawing them is what dropout costs on a CPU.
+    No `rate` or no `key` means no dropout. The rate is rounded to a multiple of 2^-24, so that the
+    kept share is exactly what the scale undoes.
     """
     if rate is None or key is None:
         return x
-    bits = jr.bits(key, x.shape, dtype=jnp.uint16)
-    threshold = jnp.round(jnp.asarray(rate, jnp.float32) * 2**16)
-    kept = bits.astype(jnp.float32) >= threshold
-    scale = jnp.asarray(1 / (1 - threshold / 2**16), x.dtype)
+    threshold = jnp.round(jnp.asarray(rate, jnp.float32) * 2**24)
+    kept = (hashed_bits(key, x.shape) >> 8).astype(jnp.float32) >= threshold
+    scale = (1 / (1 - threshold / 2**24)).astype(x.dtype)
     return jnp.where(kept, x * scale, jnp.zeros((), x.dtype))
+
+
+def hashed_bits(key: PRNGKeyArray, shape: tuple[int, ...]) -> UInt32[Array, "..."]:
+    """32 random bits an entry: a keyed hash of its index, for dropout only.
+
+    JAX's own generators cost a tenth of a training step on a CPU (0.45 ms for 65,536 entries, 0.05
+    ms here, as the hash fuses with the product that it masks) and seconds of compilation. The
+    mixing steps are those of Wellons' `lowbias32`, keyed before and between.
+    """
+    words = jnp.ravel(jr.key_data(key)).astype(jnp.uint32)
+    bits = jax.lax.iota(jnp.uint32, math.prod(shape)) + words[0]
+    bits = (bits ^ (bits >> 16)) * jnp.uint32(0x7FEB352D)
+    bits = (bits ^ (bits >> 15)) + words[-1]
+    bits = bits * jnp.uint32(0x846CA68B)
+    return jnp.reshape(bits ^ (bits >> 16), shape)
 
 
 def split_or_none(key: PRNGKeyArray | None, count: int) -> list[Any]:

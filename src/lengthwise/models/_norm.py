@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._config import TransformerConfig
+from ._linear import last_axis
 
 
 EPSILON = 1e-5
@@ -21,8 +22,8 @@ class LayerNorm(eqx.Module):
         """Normalize the last axis."""
         centred = x - jnp.mean(x, axis=-1, keepdims=True)
         variance = jnp.mean(centred**2, axis=-1, keepdims=True)
-        y = centred * jax.lax.rsqrt(variance + EPSILON) * self.gain
-        return y if self.shift is None else y + self.shift
+        y = centred * jax.lax.rsqrt(variance + EPSILON) * last_axis(self.gain, x)
+        return y if self.shift is None else y + last_axis(self.shift, y)
 
 
 class RMSNorm(eqx.Module):
@@ -33,7 +34,7 @@ class RMSNorm(eqx.Module):
     def __call__(self, x: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
         """Normalize the last axis."""
         square = jnp.mean(x**2, axis=-1, keepdims=True)
-        return x * jax.lax.rsqrt(square + EPSILON) * self.gain
+        return x * jax.lax.rsqrt(square + EPSILON) * last_axis(self.gain, x)
 
 
 def make_norm(config: TransformerConfig) -> LayerNorm | RMSNorm:

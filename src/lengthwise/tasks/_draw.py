@@ -33,5 +33,6 @@ def draw_batch(
     tokens, sampled = jax.vmap(sample)(jr.split(example_key, size))
     targets = jax.vmap(task.label)(tokens)
     own = lengths.sample(step, size, key=length_key)
-    mask = jnp.arange(positions) + task.first_length <= own[:, None]
+    reached = jnp.arange(positions) + task.first_length
+    mask = reached[None, :] <= own[:, None]
     return Batch(tokens, sampled, targets, mask)

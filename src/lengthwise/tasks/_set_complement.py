@@ -40,7 +40,7 @@ class SetComplement(AbstractDeviceTask):
         require(
             self.vocab_size >= 2,
             "`vocab_size >= 2`",
-            "one token at least must be absent and one present",
+            "raise it, as one token at least must be absent and one present",
             vocab_size=self.vocab_size,
         )
 
@@ -58,7 +58,7 @@ class SetComplement(AbstractDeviceTask):
     def label(self, tokens: Int[Array, " len"]) -> Float[Array, "len vocab"]:
         """Uniform over the tokens absent from each prefix; zeros where none is left (padding)."""
         # The begin token has no column here, so it is never "present".
-        present = jnp.cumsum(tokens[:, None] == jnp.arange(self.vocab_size), axis=0) > 0
+        present = jnp.cumsum(tokens[:, None] == jnp.arange(self.vocab_size)[None, :], axis=0) > 0
         absent = jnp.where(present, 0.0, 1.0)
         return absent / jnp.maximum(jnp.sum(absent, axis=1, keepdims=True), 1.0)
 

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree
 
-from .._core import require
+from .._core import Component, require
 from ..models import AbstractModel
 from ..tasks import AbstractDeviceTask, AbstractLengths, AbstractTask, Batch, draw_batch
 from ._average import AbstractAverage
@@ -40,16 +40,16 @@ class TrainState(eqx.Module):
 class Feed(eqx.Module):
     """The input of K steps: a key for each, and their batches where the host makes them."""
 
-    keys: PRNGKeyArray
+    keys: Key[Array, "*step"]
     batch: Batch | None
 
 
 class StepMetrics(eqx.Module):
     """What each of K steps reports."""
 
-    loss: Float[Array, " step"]
-    grad_norm: Float[Array, " step"]
-    learning_rate: Float[Array, " step"]
+    loss: Float[Array, "*step"]
+    grad_norm: Float[Array, "*step"]
+    learning_rate: Float[Array, "*step"]
 
 
 Chunk = Callable[[TrainState, Hparams, Feed], tuple[TrainState, StepMetrics]]
@@ -57,7 +57,7 @@ Chunk = Callable[[TrainState, Hparams, Feed], tuple[TrainState, StepMetrics]]
 
 def build_averages(hparams: Hparams) -> Hparams:
     """`hparams` with every average an instance."""
-    built = [a if isinstance(a, AbstractAverage) else a.build() for a in hparams.averages]
+    built = [a.build() if isinstance(a, Component) else a for a in hparams.averages]
     for average in built:
         require(
             isinstance(average, AbstractAverage),
@@ -140,7 +140,7 @@ def _chunk_of_steps(
             for average, average_state in zip(hparams.averages, state.averages, strict=True)
         )
         metrics = StepMetrics(
-            loss, optax.global_norm(grads), learning_rate(hparams, steps, state.step)
+            loss, optax.tree.norm(grads), learning_rate(hparams, steps, state.step)
         )
         new = TrainState(state.step + 1, eqx.combine(params, rest), optimizer_state, averages)
         return eqx.filter(new, eqx.is_array), metrics
@@ -174,5 +174,7 @@ def make_feed(
 
 
 @ft.partial(jax.jit, static_argnums=2)
-def _step_keys(key: PRNGKeyArray, first_step: Int[Array, ""], count: int) -> PRNGKeyArray:
+def _step_keys(
+    key: PRNGKeyArray, first_step: Int[Array, ""], count: int
+) -> Key[Array, " step"]:
     return jax.vmap(lambda step: jr.fold_in(key, step))(first_step + jnp.arange(count))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .._core import Component, require
+from .._core import Component, ComponentLike, require
 from ..evaluation import EvaluationConfig
 from ..models import DropoutRates
 
@@ -16,11 +16,11 @@ class TrainingConfig:
     """Training steps in all; the cosine schedule ends here."""
     batch_size: int = 64
     """Examples in a step."""
-    lengths: Component = Component("lengthwise.tasks:FixedLength", '{"max_length": 8}')
+    lengths: ComponentLike = Component("lengthwise.tasks:FixedLength", '{"max_length": 8}')
     """The law of training lengths: an `AbstractLengths`, as instance or `module:Class {fields}`."""
-    chunk_steps: int = 50
+    chunk_steps: int = 100
     """Steps in one compiled scan; `steps` and the intervals below are multiples of it."""
-    evaluate_every: int = 250
+    evaluate_every: int = 500
     """Steps between evaluations of raw and averaged weights at all lengths; 0 for none."""
     checkpoint_every: int = 500
     """Steps between checkpoints; 0 for the first and last only."""
@@ -47,36 +47,33 @@ class TrainingConfig:
 
 
 class Hparams(NamedTuple):
-    """The traced part of a training run: values change without a compilation, and can be vmapped.
-
-    - `learning_rate`: peak rate of AdamW.
-    - `warmup_steps`: linear warm-up to the peak.
-    - `cosine`: how much of the rate a half cosine takes away by the last step: 0 is a constant
-      schedule, 1 a cosine to zero.
-    - `weight_decay`: decoupled, on matrices only.
-    - `b1`, `b2`, `epsilon`: of AdamW.
-    - `clip_norm`: the gradient's global norm is clipped to this; `inf` for never.
-    - `exact_loss`: the mix of losses: 0 is next-token prediction on sampled tokens (the paper), 1
-      the cross entropy against the exact distribution, without label noise.
-    - `dropout`: rates; which dropouts exist is static, see `DropoutRates`.
-    - `averages`: weight averages tracked in the run, beside the raw weights (`AbstractAverage`
-      instances or components).
-    """
+    """The traced part of a training run: its values change without a compilation, under vmap too."""
 
     learning_rate: Any = 1e-3
+    """Peak rate of AdamW."""
     warmup_steps: Any = 100
+    """Steps of linear warm-up to the peak."""
     cosine: Any = 0.0
+    """Share of the rate that a half cosine takes away in the end: 0 is constant, 1 ends at 0."""
     weight_decay: Any = 0.01
+    """Decoupled, on matrices only."""
     b1: Any = 0.9
+    """AdamW's decay of the mean gradient."""
     b2: Any = 0.999
+    """AdamW's decay of the mean squared gradient."""
     epsilon: Any = 1e-8
+    """AdamW's epsilon."""
     clip_norm: Any = 1.0
+    """The gradient's global norm is clipped to this; `inf` for never."""
     exact_loss: Any = 0.0
+    """Mix of losses: 0 is sampled next tokens (the paper), 1 the exact distribution, noiseless."""
     dropout: DropoutRates = DropoutRates()
+    """Rates; which dropouts exist is static, see `DropoutRates`."""
     averages: tuple[Any, ...] = (
         Component("lengthwise.training:EMA", '{"decay": 0.998}'),
         Component("lengthwise.training:BEMA"),
     )
+    """Averages tracked beside the raw weights: `AbstractAverage` instances or components."""
 
 
 def check_hparams(hparams: Hparams) -> None:

@@ -32,7 +32,7 @@ from .._core import (
     write_csv,
     write_json,
 )
-from ..evaluation import METRICS, Evaluator
+from ..evaluation import METRICS, Evaluator, forward_traces
 from ..loggers import AbstractLogger
 from ..models import AbstractModel
 from ..tasks import AbstractLengths, AbstractTask
@@ -82,6 +82,8 @@ def train(
     **Raises:** `InputError` for what cannot be run, `StorageError` if the directory cannot be written.
     """
     check_hparams(hparams)
+    _check_lengths(task, config.lengths.build())  # before there is a directory
+    _average_names(build_averages(hparams))
     if directory is None:
         return _run(task, model, config, hparams, None, {}, loggers, key=key)
     files = RunFiles(new_directory(pathlib.Path(directory)))
@@ -138,7 +140,6 @@ def _run(
     quick = dataclasses.replace(
         config.evaluation,
         examples=config.history_examples,
-        batch_size=min(config.evaluation.batch_size, config.history_examples),
         exhaustive_inputs=0,
     )
     watcher = Evaluator(task, quick, seen=lengths.max_length, key=stream(key, "history"))
@@ -169,7 +170,7 @@ def _run(
     status: Status = "completed"
     message = f"{config.steps} steps"
     metrics: list[dict[str, Any]] = read_lines(files.metrics) if files is not None else []
-    traces = chunk_traces()
+    traces = {"chunk": chunk_traces(), "forward": forward_traces()}
     if done == 0:
         if config.evaluate_every:
             watch(state)
@@ -245,7 +246,7 @@ def _run(
     return result
 
 
-def _write_result(files: RunFiles, result: RunResult, traces_before: int) -> None:
+def _write_result(files: RunFiles, result: RunResult, traces: dict[str, int]) -> None:
     for name, weights in result.models.items():
         save_weights(files.weights(name), weights)
     if result.evaluations:
@@ -264,7 +265,10 @@ def _write_result(files: RunFiles, result: RunResult, traces_before: int) -> Non
             "initial_mass": result.initial_mass,
             "summary": result.summary(),
             "training_seconds": result.seconds,
-            "compilations": {"chunk": chunk_traces() - traces_before},
+            "compilations": {
+                "chunk": chunk_traces() - traces["chunk"],
+                "forward": forward_traces() - traces["forward"],
+            },
             "device": f"{len(jax.devices())} x {device.device_kind} ({device.platform})",
         }
         | provenance(),
@@ -300,8 +304,13 @@ def load_config(
 
 
 def described_model(described: dict[str, Any], task: AbstractTask) -> AbstractModel:
-    """A model of the config's structure; its weights are to be loaded."""
-    return construct(described["model"]).build(task.sizes, key=jr.key(0))
+    """A model of the config's structure; its weights are to be loaded.
+
+    Until then they are drawn from the stream "model" of the run's key, as the command line does, so
+    that a run of it that was killed before its first checkpoint begins again with the same ones.
+    """
+    key = jr.wrap_key_data(np.asarray(described["key"], np.uint32))
+    return construct(described["model"]).build(task.sizes, key=stream(key, "model"))
 
 
 def _check_lengths(task: AbstractTask, lengths: AbstractLengths) -> None:

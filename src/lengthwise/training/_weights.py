@@ -16,7 +16,8 @@ from .._core import InputError, StorageError, storage_errors, write_bytes
 def tree_to_bytes(tree: PyTree) -> bytes:
     """The arrays of `tree` in the safetensors format, each named by its path, as `blocks.0.mlp.up`."""
     arrays = {name: np.asarray(leaf) for name, leaf in _named(tree).items()}
-    return safetensors.numpy.save({n: np.ascontiguousarray(a) for n, a in arrays.items()})
+    # Not `ascontiguousarray`, which gives a scalar an axis.
+    return safetensors.numpy.save({n: np.asarray(a, order="C") for n, a in arrays.items()})
 
 
 def tree_from_bytes(data: bytes, like: PyTree, *, source: str) -> PyTree:

@@ -1,0 +1,64 @@
+# `make demo` trains and shows the figure; `make test` passes the tests. Each sets up what it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PEER := .venv-peer
+MARKERS := not slow and not peer and not gpu and not services
+
+.PHONY: demo test test-slow test-peer test-gpu test-newer lint mutants benchmark clean help
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | sort
+
+demo: $(VENV)/.run ## train on short sequences, measure at every length, write the HTML report
+	$(BIN)/lengthwise demo
+
+test: $(VENV)/.dev ## the default tests, under 8 minutes on 2 cores
+	$(BIN)/python -m pytest -q -n 2 -m "$(MARKERS)"
+
+test-slow: $(VENV)/.dev ## the tests that take minutes
+	$(BIN)/python -m pytest -q -m slow
+
+test-gpu: $(VENV)/.dev ## the tests that need an accelerator
+	$(BIN)/python -m pytest -q -m gpu
+
+test-peer: $(VENV)/.dev $(PEER)/.peer ## compare with PyTorch, in an environment of its own
+	PEER_PYTHON=$(PEER)/bin/python $(BIN)/python -m pytest -q -m peer
+
+test-newer: ## the default tests on a newer Python with its newer JAX (PYTHON=python3.13)
+	$(MAKE) test PYTHON=python3.13 VENV=.venv-newer
+
+lint: $(VENV)/.dev ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+mutants: $(VENV)/.dev ## show that every suite fails on its mutants
+	$(BIN)/python tests/mutants/run.py
+
+benchmark: $(VENV)/.dev $(PEER)/.peer ## training step against PyTorch, in one run on the same cores
+	$(BIN)/python benchmarks/train_step.py --peer-python $(PEER)/bin/python
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python >= 3.11 must be used, but $(PYTHON) is older: set PYTHON=python3.11 or newer." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade pip
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.made pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --group dev
+	@touch $@
+
+$(PEER)/.peer: constraints-peer.txt
+	$(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints-peer.txt
+	@touch $@
+
+clean: ## remove environments and caches
+	rm -rf $(VENV) $(PEER) .venv-newer .pytest_cache .ruff_cache .import_linter_cache

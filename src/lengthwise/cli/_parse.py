@@ -1,0 +1,91 @@
+"""tyro, with components as text, and with errors as one sentence."""
+
+import contextlib
+import io
+import re
+from typing import Any
+
+import tyro
+
+from .._core import Component, ComponentLike, InputError, LengthwiseError
+from ..models import DropoutRates
+
+
+registry = tyro.constructors.ConstructorRegistry()
+
+
+class UsageError(InputError):
+    """The command line cannot be understood."""
+
+
+def parse(
+    cls: Any,
+    argv: list[str],
+    *,
+    prog: str,
+    description: str | None = None,
+    default: Any = tyro.MISSING_NONPROP,
+) -> Any:
+    """An instance of `cls`, a dataclass or a union of subcommands, from the command line.
+
+    **Raises:** `InputError`, in the words of the class that refused its fields, or `UsageError`;
+    `SystemExit(0)` after printing help.
+    """
+    text = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(text):
+            return tyro.cli(
+                cls,
+                args=argv,
+                prog=prog,
+                description=description,
+                default=default,
+                registry=registry,
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        cause: BaseException | None = stop
+        while cause is not None:  # tyro chains the refusal of a class below its own exit
+            if isinstance(cause, LengthwiseError):
+                raise cause from None
+            cause = cause.__context__
+        raise UsageError(f"{_sentence(text.getvalue())}; see `{prog} --help`.") from None
+
+
+def _sentence(box: str) -> str:
+    """What stands in tyro's box below its title, and the options that it suggests, on one line."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    text = " ".join(line.strip("╭╮╰╯│| ") for line in plain.splitlines())
+    _, said, *rest = [*re.split(r" *[─-]{4,} *", text), "", ""]
+    similar = re.findall(r"--[\w.-]+", rest[0]) if "meant" in rest[0] else []
+    hint = f" (perhaps {' or '.join(similar[:3])}?)" if similar else ""
+    return said.strip().rstrip(".") + hint
+
+
+@registry.primitive_rule
+def _component(info: tyro.constructors.PrimitiveTypeInfo):
+    """`module:Class` or `module:Class {"field": value}`."""
+    if info.type not in (Component, ComponentLike):
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="MODULE:CLASS",
+        instance_from_str=lambda args: Component.of(args[0]),
+        is_instance=lambda x: isinstance(x, Component),
+        str_from_instance=lambda component: [str(component)],
+    )
+
+
+@registry.struct_rule
+def _dropout(info: tyro.constructors.StructTypeInfo):
+    """Rates are a number or none, whatever the default is."""
+    if info.type is not DropoutRates:
+        return None
+    given = info.default if isinstance(info.default, DropoutRates) else DropoutRates()
+    rate: Any = float | None
+    fields = [
+        tyro.constructors.StructFieldSpec(name, rate, default=getattr(given, name))
+        for name in DropoutRates._fields
+    ]
+    return tyro.constructors.StructConstructorSpec(instantiate=DropoutRates, fields=tuple(fields))

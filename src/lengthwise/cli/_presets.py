@@ -1,0 +1,74 @@
+"""Experiments as Python objects: what `lengthwise train PRESET` starts from. No JAX."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .._core import Component, require
+from ..evaluation import EvaluationConfig
+from ..models import TransformerConfig, minimal_config
+from ..tasks import SetComplementConfig
+from ..training import Hparams, TrainingConfig
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """Everything that determines a run: the run directory's name is a hash of it.
+
+    `task` is a task, or a config whose `build()` makes one; `model` a config whose
+    `build(sizes, key=)` makes a model.
+    """
+
+    task: Any
+    model: Any
+    training: TrainingConfig = TrainingConfig()
+    hparams: Hparams = Hparams()
+    seed: int = 0
+    """Seed of the initial weights, the data and the dropout."""
+
+    def __post_init__(self):
+        require(
+            0 <= self.seed < 2**32, "`0 <= seed < 2**32`", "choose another seed", seed=self.seed
+        )
+
+
+def _lengths(max_length: int) -> Component:
+    return Component("lengthwise.tasks:FixedLength", f'{{"max_length": {max_length}}}')
+
+
+PRESETS: dict[str, ExperimentConfig] = {
+    # A small batch at a high rate, so that the updates are noisy and an average has work to do.
+    "demo": ExperimentConfig(
+        SetComplementConfig(16),
+        TransformerConfig(layers=1, heads=4, width=32),
+        TrainingConfig(
+            steps=5000, batch_size=16, lengths=_lengths(8), chunk_steps=100, checkpoint_every=1000
+        ),
+        Hparams(
+            learning_rate=3e-3,
+            averages=(
+                Component("lengthwise.training:EMA", '{"decay": 0.998}'),
+                Component("lengthwise.training:PowerEMA"),
+                Component("lengthwise.training:BEMA"),
+            ),
+        ),
+    ),
+    "minimal": ExperimentConfig(
+        SetComplementConfig(16),
+        minimal_config(16),
+        TrainingConfig(lengths=_lengths(2)),
+    ),
+    "tiny": ExperimentConfig(
+        SetComplementConfig(6),
+        TransformerConfig(layers=1, heads=2, width=8),
+        TrainingConfig(
+            steps=40,
+            batch_size=16,
+            lengths=_lengths(3),
+            chunk_steps=10,
+            evaluate_every=20,
+            checkpoint_every=20,
+            history_examples=32,
+            evaluation=EvaluationConfig(examples=64, batch_size=64, exhaustive_inputs=64),
+        ),
+    ),
+}

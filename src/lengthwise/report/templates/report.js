@@ -1,0 +1,28 @@
+"use strict";
+for (const table of document.querySelectorAll("table.sortable")) {
+  const body = table.tBodies[0];
+  const heads = [...table.tHead.rows[0].cells];
+  const value = (row, i) => {
+    const cell = row.cells[i];
+    return "sort" in cell.dataset ? Number(cell.dataset.sort) : cell.textContent;
+  };
+  heads.forEach((head, i) => head.firstElementChild.addEventListener("click", () => {
+    const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+    heads.forEach((other) => other.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
+    const rows = [...body.rows].sort((x, y) => {
+      const a = value(x, i), b = value(y, i);
+      if (typeof a === "string") return sign * a.localeCompare(b);
+      if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);
+      return sign * (a < b ? -1 : a > b ? 1 : 0);
+    });
+    body.append(...rows);
+  }));
+  const filters = [...document.querySelectorAll("select[data-filter]")];
+  const filter = () => {
+    for (const row of body.rows)
+      row.hidden = filters.some((f) => f.value && row.dataset[f.dataset.filter] !== f.value);
+  };
+  filters.forEach((f) => f.addEventListener("change", filter));
+  filter();
+}

@@ -1,0 +1,106 @@
+"""Conformance of positions: shapes at the three places where they act, and a causal model."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from .._core import Sizes
+from ..evaluation import forward
+from ..models import AbstractPositions, TransformerConfig
+from ._checks import (
+    finite,
+    hyperparameters_only,
+    returns_from_json,
+    same_bytes,
+    same_up_to_rounding,
+)
+
+
+MAX_LEN, WIDTH, HEADS, KEY_DIM = 6, 8, 2, 4
+
+
+class PositionsSuite:
+    """Subclass it and supply the fixture `positions`: an `AbstractPositions` instance.
+
+    ```python
+    class TestRotary(PositionsSuite):
+        @pytest.fixture
+        def positions(self):
+            return Rotary(base=10_000.0)
+    ```
+    """
+
+    @pytest.fixture
+    def positions(self) -> AbstractPositions:
+        """The instance under test."""
+        raise NotImplementedError("Supply the fixture `positions` in a subclass.")
+
+    @pytest.fixture
+    def params(self, positions: AbstractPositions) -> Any:
+        """What it learns."""
+        return positions.init(MAX_LEN, WIDTH, HEADS, key=jr.key(0))
+
+    def test_returns_from_json(self, positions):
+        """A model config can hold it, and it can be static."""
+        returns_from_json(positions)
+        hyperparameters_only(positions)
+
+    def test_init_is_a_function_of_its_key(self, positions, params):
+        """Learned parameters are arrays, finite, the same for the same key."""
+        assert all(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(params))
+        finite(params)
+        same_bytes(positions.init(MAX_LEN, WIDTH, HEADS, key=jr.key(0)), params)
+
+    @pytest.mark.parametrize("length", [1, MAX_LEN])
+    def test_places_are_increasing_integers(self, positions, length):
+        """One number for each token, in order, with a key and without."""
+        for key in (None, jr.key(1)):
+            places = positions.places(length, key=key)
+            assert places.shape == (length,)
+            assert places.dtype == jnp.int32
+            assert bool(jnp.all(places >= 0))
+            assert bool(jnp.all(jnp.diff(places) > 0)), "a later token must have a later place"
+
+    @pytest.mark.parametrize("batch", [(), (3,), (2, 3)], ids=str)
+    def test_shapes_at_each_place(self, positions, params, batch):
+        """Any leading axes; each example as it would be alone."""
+        places = positions.places(MAX_LEN, key=None)
+        x = jr.normal(jr.key(2), (*batch, MAX_LEN, WIDTH))
+        q = jr.normal(jr.key(3), (*batch, HEADS, MAX_LEN, KEY_DIM))
+        for function, given in ((positions.embed, x), (positions.rotate, q)):
+            got = function(params, given, places)
+            assert got.shape == given.shape
+            assert got.dtype == given.dtype
+            if batch:
+                first = (0,) * len(batch)
+                # One rounding for each of at most 8 operations on an entry.
+                same_up_to_rounding(
+                    got[first], function(params, given[first], places), operations=8
+                )
+        bias = positions.bias(params, HEADS, places)
+        if bias is not None:
+            assert bias.shape == (HEADS, MAX_LEN, MAX_LEN)
+            causal = np.tril(np.ones((MAX_LEN, MAX_LEN), bool))
+            finite(jnp.where(causal, bias, 0.0))
+
+    def test_inside_a_model(self, positions):
+        """The model stays causal, keeps its logits under padding, and has finite gradients."""
+        sizes = Sizes(vocab=5, inputs=5, max_len=MAX_LEN)
+        config = TransformerConfig(1, HEADS, WIDTH, KEY_DIM, mlp_ratio=1, positions=positions)
+        model = config.build(sizes, key=jr.key(0))
+        tokens = jr.randint(jr.key(4), (8, MAX_LEN), 0, sizes.inputs)
+        logits = forward(model, tokens)
+        for end in range(1, MAX_LEN):
+            other = tokens.at[:, end:].set((tokens[:, end:] + 1) % sizes.inputs)
+            np.testing.assert_array_equal(forward(model, other)[:, :end], logits[:, :end])
+        alone = forward(model, tokens[:, :3])
+        # About 100 roundings on the way to a logit of this model.
+        same_up_to_rounding(alone, logits[:, :3], operations=100)
+        params, static = eqx.partition(model, eqx.is_inexact_array)
+        loss = lambda p: jnp.mean(jax.nn.logsumexp(eqx.combine(p, static)(tokens), axis=-1))
+        finite(jax.jit(jax.grad(loss))(params))

@@ -1,0 +1,25 @@
+"""Strict JAX, settled hypothesis. `lengthwise` is not imported here: the type hook comes first."""
+
+import itertools as it
+import os
+
+import hypothesis
+import jax
+import jax.random as jr
+import pytest
+
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+hypothesis.settings.register_profile(
+    "lengthwise", deadline=None, derandomize=bool(os.environ.get("CI"))
+)
+hypothesis.settings.load_profile("lengthwise")
+
+
+@pytest.fixture
+def getkey():
+    """A function that gives another key at each call, the same ones in every run."""
+    seeds = it.count()
+    return lambda: jr.key(next(seeds))

@@ -1,0 +1,50 @@
+"""Every Python block of the README and the docs runs, and the tutorial notebook executes."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def blocks(path):
+    return re.findall(r"^```python\n(.*?)^```", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/extending.md"])
+def test_python_blocks_run(tmp_path, name):
+    code = blocks(ROOT / name)
+    assert code
+    # In a process of its own, as a user's script: their classes live in an importable module.
+    (tmp_path / "blocks.py").write_text("\n".join(code))
+    done = subprocess.run(
+        [sys.executable, "blocks.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_class_examples_have_about_twenty_lines():
+    for block in blocks(ROOT / "docs/extending.md")[:3]:
+        found = re.search(r"^class .*?(?=^\S)", block, flags=re.DOTALL | re.MULTILINE)
+        assert found
+        assert len([line for line in found.group().splitlines() if line.strip()]) <= 25
+
+
+@pytest.mark.filterwarnings("default")  # of Jupyter's own packages
+def test_tutorial_executes(tmp_path):
+    notebook = nbformat.read(ROOT / "docs/tutorial.ipynb", as_version=4)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+    kinds = {
+        kind
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        for kind in output.get("data", {})
+    }
+    assert {"text/html", "image/png"} <= kinds  # a result shows itself, and a figure is drawn

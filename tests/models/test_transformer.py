@@ -1,0 +1,185 @@
+"""The transformer against NumPy loops, and the symmetries that its definition has."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import lengthwise as lw
+from lengthwise.models import LearnedPositions
+from lengthwise.testing import ModelSuite
+from oracles import transformer as oracle
+
+
+SIZES = lw.Sizes(vocab=5, inputs=6, max_len=6)
+SMALL = lw.TransformerConfig(layers=1, heads=2, width=4, mlp_ratio=2)
+GRID = {
+    "pre": SMALL,
+    "post": dataclasses.replace(SMALL, norm="post"),
+    "no-norm": dataclasses.replace(SMALL, norm="none"),
+    "pre-rms": dataclasses.replace(SMALL, norm_kind="rms"),
+    "post-rms-bare": dataclasses.replace(SMALL, norm="post", norm_kind="rms", bias=False),
+    "no-residual": dataclasses.replace(SMALL, residual=False),
+    "post-no-residual": dataclasses.replace(SMALL, norm="post", residual=False, mlp_ratio=None),
+    "tied": dataclasses.replace(SMALL, tied=True),
+    "bare": dataclasses.replace(SMALL, bias=False),
+    "dims": dataclasses.replace(SMALL, heads=3, key_dim=5, value_dim=1),
+    "positions": dataclasses.replace(SMALL, positions=LearnedPositions(0.5)),
+    "deep": dataclasses.replace(SMALL, layers=2, heads=1, positions=LearnedPositions(0.5)),
+    "minimal": lw.minimal_config(4, key_dim=3, value_dim=2, heads=2),
+}
+
+
+class TestTransformerConforms(ModelSuite):
+    @pytest.fixture(
+        params=[
+            GRID["pre"],
+            lw.TransformerConfig(
+                2, 1, 4, 3, 2, mlp_ratio=None, norm="post", norm_kind="rms", tied=True,
+                positions=LearnedPositions(),
+            ),
+            GRID["minimal"],
+        ],
+        ids=["pre", "post", "minimal"],
+    )  # fmt: skip
+    def config(self, request):
+        return request.param
+
+
+def spread(model, seed=7):
+    """Every weight moved by a random number, so that no gain is one and no bias zero."""
+    params, static = eqx.partition(model, eqx.is_inexact_array)
+    leaves, structure = jax.tree.flatten(params)
+    keys = jr.split(jr.key(seed), len(leaves))
+    moved = [x + 0.3 * jr.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
+    return eqx.combine(jax.tree.unflatten(structure, moved), static)
+
+
+def doubled(model):
+    """The same weights as float64 arrays; call inside `jax.enable_x64`."""
+    wide = lambda x: jnp.asarray(np.asarray(x, np.float64)) if eqx.is_inexact_array(x) else x
+    return jax.tree.map(wide, model)
+
+
+@pytest.mark.parametrize("name", GRID)
+def test_forward_equals_numpy_loops(name):
+    model = spread(GRID[name].build(SIZES, key=jr.key(0)))
+    tokens = np.asarray(jr.randint(jr.key(1), (2, 5), 0, SIZES.inputs))
+    wanted = np.array([oracle.forward(model, row) for row in tokens])
+    size = max(1.0, np.abs(wanted).max())
+    with jax.enable_x64(True):
+        exact = np.asarray(eqx.filter_jit(doubled(model))(jnp.asarray(tokens)))
+    assert exact.dtype == np.float64
+    # At most 100 roundings a block and 3 blocks lie on the way to a logit; norms divide by a
+    # deviation that may be small, which multiplies their error by at most 30 here.
+    operations = 300 * 30
+    np.testing.assert_allclose(exact, wanted, rtol=0, atol=operations * size * 2.0**-53)
+    single = np.asarray(eqx.filter_jit(model)(jnp.asarray(tokens)))
+    np.testing.assert_allclose(single, wanted, rtol=0, atol=operations * size * 2.0**-24)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_equivariant_under_a_permutation_of_the_vocabulary(tied):
+    """Renamed tokens with renamed rows and columns give renamed logits."""
+    model = dataclasses.replace(SMALL, tied=tied).build(SIZES, key=jr.key(0))
+    order = jnp.array([3, 0, 4, 1, 2])  # new name -> old name
+    renamed = jnp.argsort(order)  # old name -> new name
+    rows = jnp.concatenate([order, jnp.array([5])])  # the begin token keeps its place
+    where = lambda m: (m.embedding, m.unembedding)
+    columns = None if tied else model.unembedding[:, order]
+    other = eqx.tree_at(where, model, (model.embedding[rows], columns), is_leaf=lambda x: x is None)
+    tokens = jr.randint(jr.key(1), (8, 6), 0, 5)
+    got = eqx.filter_jit(other)(renamed[tokens])
+    # The same products in the same order: rounding in sums over the width is the same.
+    np.testing.assert_allclose(got, model(tokens)[..., order], rtol=0, atol=100 * 2.0**-23)
+
+
+def test_one_layer_without_positions_reads_earlier_tokens_as_a_set():
+    model = SMALL.build(SIZES, key=jr.key(0))
+    tokens = jnp.array([0, 3, 1, 4, 2])
+    order = jnp.array([2, 0, 3, 1, 4])  # the last token stays last
+    # Sums over the keys are taken in another order: 100 roundings of numbers below 4.
+    np.testing.assert_allclose(
+        model(tokens[order])[-1], model(tokens)[-1], rtol=0, atol=400 * 2.0**-23
+    )
+    with_positions = GRID["positions"].build(SIZES, key=jr.key(0))
+    assert np.abs(with_positions(tokens[order])[-1] - with_positions(tokens)[-1]).max() > 1e-2
+
+
+def test_tied_unembedding_is_the_embedding():
+    model = GRID["tied"].build(SIZES, key=jr.key(0))
+    assert model.unembedding is None
+    np.testing.assert_array_equal(model.unembedding_matrix(), model.embedding[:5].T)
+    params = eqx.filter(model, eqx.is_inexact_array)
+    names = {jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)}
+    assert ".embedding" in names
+    assert not any("unembedding" in name for name in names)
+
+
+def test_initial_scales():
+    """Logits of a fresh untied model vary about as much as one embedding times the unembedding."""
+    sizes = lw.Sizes(64, 64, 8)
+    model = lw.TransformerConfig(2, 4, 256).build(sizes, key=jr.key(0))
+    for weight, deviation in (
+        (model.embedding, 256**-0.5),
+        (model.unembedding, 256**-0.5),
+        (model.blocks[0].attention.qkv.weight, 256**-0.5),
+        (model.blocks[1].attention.output.weight, 256**-0.5 / 2),
+        (model.blocks[1].mlp.down.weight, 1024**-0.5 / 2),
+    ):
+        # 16384 normal numbers or more: their deviation is known to 4 / sqrt(2 * 16384) = 2.3 %.
+        assert float(jnp.std(weight)) == pytest.approx(deviation, rel=0.023)
+
+
+def test_too_long_inputs_are_refused():
+    model = SMALL.build(SIZES, key=jr.key(0))
+    with pytest.raises(lw.InputError, match=r"`positions <= max_len`.*positions=7, max_len=6"):
+        model(jnp.zeros(7, jnp.int32))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"layers": 0}, r"`layers >= 1` must hold, but got \(layers=0\)"),
+        ({"heads": 0}, r"`heads >= 1`"),
+        ({"width": -4}, r"`width >= 1`.*width=-4"),
+        ({"key_dim": 0}, r"`key_dim >= 1`"),
+        ({"value_dim": 0}, r"`value_dim >= 1`"),
+        ({"mlp_ratio": 0}, r"`mlp_ratio >= 1`.*give None"),
+        ({"heads": 3}, r"`width % heads == 0`.*width=64, heads=3"),
+        ({"heads": 3, "key_dim": 5}, r"`width % heads == 0`"),
+        ({"attention": "Softmax"}, r"must be named `module:Class`"),
+    ],
+)
+def test_bad_configs_are_refused(fields, words):
+    with pytest.raises(lw.InputError, match=words):
+        lw.TransformerConfig(**fields)
+
+
+@pytest.mark.parametrize("name", ["norm", "norm_kind"])
+def test_unknown_norms_are_refused(name):
+    config = lw.TransformerConfig()
+    object.__setattr__(config, name, "batch")  # past the type hook, which refuses it earlier
+    with pytest.raises(lw.InputError, match=rf"`{name}` in \(.*{name}='batch'"):
+        config.__post_init__()
+
+
+def test_dims_free_the_heads_from_the_width():
+    assert lw.TransformerConfig(heads=3, key_dim=5, value_dim=2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"attention": LearnedPositions()}, r"`attention` is an `AbstractAttention`"),
+        ({"positions": lw.Softmax()}, r"`positions` is an `AbstractPositions`"),
+        ({"attention": "my_package.attn:Mine"}, r"from my_package.attn import Mine"),
+    ],
+)
+def test_components_of_another_kind_are_refused(fields, words):
+    with pytest.raises(lw.InputError, match=words):
+        lw.TransformerConfig(**fields).build(SIZES, key=jr.key(0))

@@ -19,9 +19,11 @@ import time
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import lengthwise as lw
 import numpy as np
 import safetensors.numpy
+
+import lengthwise as lw
+from lengthwise.models import LearnedPositions
 from lengthwise.tasks import Batch, draw_batch
 from lengthwise.training import (
     Feed,
@@ -61,16 +63,22 @@ def write_peer_files(folder, size, task, model, batches):
     config = {n: getattr(size["model"], n) for n in ("layers", "heads", "width", "mlp_ratio")}
     config |= {n: getattr(size["model"], n) for n in ("norm", "norm_kind", "tied", "bias")}
     config |= {"vocab_size": task.sizes.vocab, "input_size": task.sizes.inputs}
-    config |= {"max_len": task.sizes.max_len, "positions": "none"}
+    learned = isinstance(model.positions, LearnedPositions)
+    config |= {"max_len": task.sizes.max_len, "positions": "learned" if learned else "none"}
     h = HPARAMS
     config["optimizer"] = {
         "learning_rate": h.learning_rate, "b1": h.b1, "b2": h.b2, "eps": h.epsilon,
         "weight_decay": h.weight_decay, "clip_norm": h.clip_norm, "warmup_steps": h.warmup_steps,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "weights.safetensors").write_bytes(tree_to_bytes(model))
+    weights = safetensors.numpy.load(tree_to_bytes(model))
+    names = {"position_params": "positions"}
+    weights = {names.get(name, name): array for name, array in weights.items()}
+    safetensors.numpy.save_file(weights, folder / "weights.safetensors")
     tokens, labels = (np.asarray(x, np.int64) for x in (batches.tokens, batches.sampled))
-    safetensors.numpy.save_file({"tokens": tokens, "labels": labels}, folder / "batches.safetensors")
+    safetensors.numpy.save_file(
+        {"tokens": tokens, "labels": labels}, folder / "batches.safetensors"
+    )
 
 
 def our_losses(size, task, model, batches):
@@ -151,26 +159,34 @@ def peer(python, folder, size, threads, steps):
     }
 
 
-def compare(name, size, python):
+def start(size):
+    """The task, a model and 10 batches."""
     task = lw.SetComplement(size["vocab"])
     model = size["model"].build(task.sizes, key=jr.key(0))
     lengths = lw.FixedLength(size["length"])
     draw = lambda key: draw_batch(task, lengths, jnp.zeros((), int), size["batch"], key=key)
     batches: Batch = jax.vmap(draw)(jr.split(jr.key(2), 10))
+    return task, model, batches
+
+
+def loss_difference(size, python, folder):
+    """The largest difference of 10 losses of both steps from equal weights and batches."""
+    task, model, batches = start(size)
+    write_peer_files(folder, size, task, model, batches)
+    names = ("config", "weights", "batches")
+    files = [x for n in names for x in (f"--{n}", str(next(folder.glob(f"{n}.*"))))]
+    command = [python, str(PEER), "losses", *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    theirs = np.array(json.loads(done.stdout)["losses"])
+    return float(np.abs(theirs - our_losses(size, task, model, batches)).max())
+
+
+def compare(name, size, python):
+    task, model, _ = start(size)
     print(f"\n{name}: v={size['vocab']} T={size['length']} batch={size['batch']} {size['model']}")
     with tempfile.TemporaryDirectory() as text:
         folder = pathlib.Path(text)
-        write_peer_files(folder, size, task, model, batches)
-        files = [
-            str(x)
-            for option in ("config", "weights", "batches")
-            for x in (f"--{option}", next(folder.glob(f"{option}.*")))
-        ]
-        done = subprocess.run(
-            [python, str(PEER), "losses", *files], capture_output=True, text=True, check=True
-        )
-        theirs = np.array(json.loads(done.stdout)["losses"])
-        difference = float(np.abs(theirs - our_losses(size, task, model, batches)).max())
+        difference = loss_difference(size, python, folder)
         print(f"  largest difference of 10 losses from equal weights and batches: {difference:.1e}")
         if not difference <= 1e-5:
             print("  above 1e-5: the two steps are not the same, no ratio is printed")
@@ -188,7 +204,9 @@ def compare(name, size, python):
         print(f"  PyTorch {variant:32s} {1e3 * seconds:7.2f} ms  {tokens / seconds:9,.0f} tokens/s")
     mine, best, floor = statistics.median(times), min(peers.values()), min(floors)
     print(f"  lengthwise {'':29s} {1e3 * mine:7.2f} ms  {tokens / mine:9,.0f} tokens/s")
-    print(f"  floor (weight products alone) {'':10s} {1e3 * floor:7.2f} ms  {mine / floor:.1f}x below us")
+    print(
+        f"  floor (weight products alone) {'':10s} {1e3 * floor:7.2f} ms  {mine / floor:.1f}x below us"
+    )
     ratio = best / mine
     verdict = "met" if ratio >= size["target"] else "missed"
     print(f"  ratio {ratio:.2f} (target {size['target']}: {verdict}; at least {size['least']})")
@@ -196,7 +214,7 @@ def compare(name, size, python):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Our training step against PyTorch's.")
     parser.add_argument("--peer-python", required=True, help="an interpreter that has PyTorch")
     parser.add_argument("--size", choices=(*SIZES, "all"), default="all")
     options = parser.parse_args()

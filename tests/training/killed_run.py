@@ -1,9 +1,9 @@
 """Start or resume the run in a directory, and kill -9 this process at a chosen moment.
 
-    python killed_run.py DIRECTORY none
-    python killed_run.py DIRECTORY seconds 0.7     # that long after the loop has begun
-    python killed_run.py DIRECTORY write 3         # inside the third atomic write from now
-    python killed_run.py DIRECTORY rename 3        # after its bytes, before its rename
+python killed_run.py DIRECTORY none
+python killed_run.py DIRECTORY seconds 0.7     # that long after the loop has begun
+python killed_run.py DIRECTORY write 3         # inside the third atomic write from now
+python killed_run.py DIRECTORY rename 3        # after its bytes, before its rename
 """
 
 import os
@@ -13,6 +13,7 @@ import sys
 import threading
 
 import jax.random as jr
+
 import lengthwise as lw
 from lengthwise.loggers import AbstractLogger
 
@@ -39,7 +40,7 @@ def die() -> None:
 class Clock(AbstractLogger):
     """Starts the clock when the loop begins, so that start-up and compilation do not count."""
 
-    def __init__(self, seconds: float):
+    def __init__(self, seconds: float | None):
         self.seconds = seconds
 
     def start(self, config, *, steps, first_step):

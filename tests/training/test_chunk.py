@@ -184,7 +184,10 @@ def test_positions_beyond_the_length_do_not_count():
     logits = jr.normal(jr.key(0), (1, 3, 6))
     changed = logits.at[0, 2].set(100.0)
     sampled = jnp.array([[1, 2, 3]])
-    losses = [mixed_loss(x, Batch(tokens, sampled, targets, mask), jnp.zeros(())) for x in (logits, changed)]
+    losses = [
+        mixed_loss(x, Batch(tokens, sampled, targets, mask), jnp.zeros(()))
+        for x in (logits, changed)
+    ]
     assert losses[0] == losses[1]
     expected = -np.mean([jax.nn.log_softmax(logits)[0, i, i + 1] for i in range(2)])
     assert float(losses[0]) == pytest.approx(float(expected), rel=1e-6)

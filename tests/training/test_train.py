@@ -219,7 +219,11 @@ def test_host_tasks_train_evaluate_and_resume(tmp_path):
 @pytest.mark.parametrize(
     ("config", "hparams", "words"),
     [
-        ({"lengths": lw.FixedLength(6)}, {}, r"max_length <= 5.*FixedLength\(max_length=6\).*T < v"),
+        (
+            {"lengths": lw.FixedLength(6)},
+            {},
+            r"max_length <= 5.*FixedLength\(max_length=6\).*T < v",
+        ),
         ({}, {"averages": (lw.EMA(0.9), lw.EMA(0.9))}, "Averages that differ"),
         ({}, {"averages": (lw.FixedLength(2),)}, "AbstractAverage"),
         ({}, {"learning_rate": -1.0}, "`learning_rate >= 0`"),

@@ -7,7 +7,7 @@ report without a change to the library. Nothing here imports JAX.
 import dataclasses
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._errors import InputError, LengthwiseError
@@ -83,18 +83,16 @@ def describe(thing: Any) -> Any:
     if isinstance(thing, Component):
         return {"class": thing.target, "fields": json.loads(thing.fields)}
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        names = [field.name for field in dataclasses.fields(thing) if field.init]
-        return _described(type(thing), {name: describe(getattr(thing, name)) for name in names})
-    if isinstance(thing, tuple) and hasattr(thing, "_fields"):
-        return _described(
-            type(thing), {n: describe(getattr(thing, n)) for n in type(thing)._fields}
-        )
+        return _described(thing, [field.name for field in dataclasses.fields(thing) if field.init])
+    named_tuple: Sequence[str] | None = getattr(thing, "_fields", None)
+    if isinstance(thing, tuple) and named_tuple is not None:
+        return _described(thing, named_tuple)
     if isinstance(thing, tuple | list):
         return [describe(item) for item in thing]
     if isinstance(thing, Mapping):
         return {str(name): describe(value) for name, value in thing.items()}
-    if getattr(thing, "shape", None) == () and hasattr(thing, "item"):
-        return thing.item()
+    if getattr(thing, "shape", None) == ():  # a NumPy or JAX scalar
+        return getattr(thing, "item")()  # noqa: B009
     raise InputError(
         "A component's fields must be numbers, text, tuples or components, but got "
         f"({type(thing).__name__}): keep arrays in the parameters that `init` makes."
@@ -148,8 +146,9 @@ def resolve(target: str) -> type:
     return found
 
 
-def _described(cls: type, fields: dict[str, Any]) -> dict[str, Any]:
-    return {"class": class_name(cls), "fields": fields}
+def _described(thing: Any, names: Sequence[str]) -> dict[str, Any]:
+    fields = {name: describe(getattr(thing, name)) for name in names}
+    return {"class": class_name(type(thing)), "fields": fields}
 
 
 def class_name(cls: type) -> str:

@@ -18,6 +18,7 @@ multiplied by a constant above 1, without the model knowing more; `separated` do
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
@@ -36,8 +37,8 @@ PROPORTIONS = ("top1_illegal", "separated")
 
 
 def measure(
-    logits: Float[Array, "*batch vocab"],
-    targets: Float[Array, "*batch vocab"],
+    logits: Float[Array | np.ndarray, "*batch vocab"],
+    targets: Float[Array | np.ndarray, "*batch vocab"],
     inverse_temperature: Float[Array, ""],
 ) -> dict[str, Float[Array, "*batch"]]:
     """Every metric of every prediction.

@@ -41,7 +41,9 @@ def matmul(
     return jnp.reshape(flat, (*x.shape[:-1], weight.shape[-1]))
 
 
-def last_axis(vector: Float[Array, " dim"], like: Float[Array, "*batch dim"]) -> Float[Array, "..."]:
+def last_axis(
+    vector: Float[Array, " dim"], like: Float[Array, "*batch dim"]
+) -> Float[Array, "..."]:
     """`vector` with the rank of `like`, along the last axis, for explicit broadcasting."""
     return jnp.reshape(vector, (1,) * (like.ndim - 1) + vector.shape)
 

@@ -36,8 +36,15 @@ class AbstractTask(eqx.Module):
     Subclass `AbstractDeviceTask` or `AbstractHostTask`, which say where examples come from.
     """
 
-    sizes: eqx.AbstractVar[Sizes]
-    first_length: eqx.AbstractVar[int]
+    @property
+    @abc.abstractmethod
+    def sizes(self) -> Sizes:
+        """What a model must know of the task."""
+
+    @property
+    @abc.abstractmethod
+    def first_length(self) -> int:
+        """The length that has been read at position 0."""
 
     @abc.abstractmethod
     def label(self, tokens: Int[Array, " len"]) -> Float[Array, "len vocab"]:

@@ -14,7 +14,14 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree
 
 from .._core import Component, require
 from ..models import AbstractModel
-from ..tasks import AbstractDeviceTask, AbstractLengths, AbstractTask, Batch, draw_batch
+from ..tasks import (
+    AbstractDeviceTask,
+    AbstractHostTask,
+    AbstractLengths,
+    AbstractTask,
+    Batch,
+    draw_batch,
+)
 from ._average import AbstractAverage
 from ._config import Hparams, TrainingConfig
 from ._loss import mixed_loss
@@ -166,6 +173,7 @@ def make_feed(
         return Feed(keys, None)
     positions = task.position(config.lengths.build().max_length) + 1
     seed = int(jr.bits(key, dtype=jnp.uint32))
+    assert isinstance(task, AbstractHostTask)
     batches = [
         task.batch(step, config.batch_size, positions, stream="train", seed=seed)
         for step in range(first_step, first_step + config.chunk_steps)
@@ -174,7 +182,5 @@ def make_feed(
 
 
 @ft.partial(jax.jit, static_argnums=2)
-def _step_keys(
-    key: PRNGKeyArray, first_step: Int[Array, ""], count: int
-) -> Key[Array, " step"]:
+def _step_keys(key: PRNGKeyArray, first_step: Int[Array, ""], count: int) -> Key[Array, " step"]:
     return jax.vmap(lambda step: jr.fold_in(key, step))(first_step + jnp.arange(count))

@@ -5,12 +5,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
 from ._config import Hparams
 
 
-def learning_rate(hparams: Hparams, steps: int, step: Int[Array, ""]) -> Float[Array, ""]:
+def learning_rate(hparams: Hparams, steps: int, step: Int[ArrayLike, ""]) -> Float[Array, ""]:
     """The rate of step `step` (0-based): warm-up times the constant-to-cosine mix.
 
     `peak * min(1, (step + 1) / warmup) * (1 - cosine * (1 - cos(pi * step / steps)) / 2)`

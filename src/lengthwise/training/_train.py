@@ -11,6 +11,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray
@@ -299,7 +300,7 @@ def load_config(
 ) -> tuple[AbstractTask, TrainingConfig, Hparams, PRNGKeyArray]:
     """Task, config, hyperparameters and key of a `config.json`."""
     parts = [construct(described[name]) for name in ("task", "training", "hparams")]
-    key = jr.wrap_key_data(np.asarray(described["key"], np.uint32))
+    key = jr.wrap_key_data(jnp.asarray(described["key"], jnp.uint32))
     return parts[0], parts[1], parts[2], key
 
 
@@ -309,7 +310,7 @@ def described_model(described: dict[str, Any], task: AbstractTask) -> AbstractMo
     Until then they are drawn from the stream "model" of the run's key, as the command line does, so
     that a run of it that was killed before its first checkpoint begins again with the same ones.
     """
-    key = jr.wrap_key_data(np.asarray(described["key"], np.uint32))
+    key = jr.wrap_key_data(jnp.asarray(described["key"], jnp.uint32))
     return construct(described["model"]).build(task.sizes, key=stream(key, "model"))
 
 

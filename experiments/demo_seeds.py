@@ -47,12 +47,15 @@ def main() -> None:
             summary = {row["weights"]: row for row in result.summary()}
             raw = summary["raw"]
             row = {"loss": loss, "seed": seed, "rise": raw["itr_at_longest"] / raw["itr_at_T"]}
+            row |= {name: raw[name] for name in ("itr_at_T", "itr_at_longest")}
             for name, of in summary.items():
                 row |= {f"itr_unseen_{name}": of["itr_unseen"]}
                 row |= {f"itr_unseen_fitted_{name}": of["itr_unseen_fitted"]}
             rows.append(row)
-            ratio = row[f"itr_unseen_{EMA}"] / row["itr_unseen_raw"]
-            fitted = row[f"itr_unseen_fitted_{EMA}"] / row["itr_unseen_fitted_raw"]
+            ratio = row["ratio"] = row[f"itr_unseen_{EMA}"] / row["itr_unseen_raw"]
+            fitted = row["fitted_ratio"] = (
+                row[f"itr_unseen_fitted_{EMA}"] / row["itr_unseen_fitted_raw"]
+            )
             print(
                 f"{loss:8s} seed {seed}: raw at v-1 over raw at T {row['rise']:5.1f}, unseen raw "
                 f"{row['itr_unseen_raw']:.3f}, EMA / raw {ratio:.2f}, at fitted temperature {fitted:.2f}"
@@ -61,8 +64,12 @@ def main() -> None:
             if loss == "sampled" and seed == 0:
                 figure = plot_by_length(result, "itr")
                 figure.savefig(ROOT / "docs/figures/demo_itr.svg", metadata={"Date": None})
-        ratios = [r[f"itr_unseen_{EMA}"] / r["itr_unseen_raw"] for r in rows if r["loss"] == loss]
-        print(f"{loss:8s} median EMA / raw over unseen lengths: {statistics.median(ratios):.2f}")
+        cells = []
+        for name in ("itr_at_T", "itr_at_longest", "itr_unseen_raw", "ratio", "fitted_ratio"):
+            values = [row[name] for row in rows if row["loss"] == loss]
+            middle, low, high = statistics.median(values), min(values), max(values)
+            cells.append(f"{middle:.2g} ({low:.2g} to {high:.2g})")
+        print("| " + " | ".join([loss, *cells]) + " |")
     write_csv(ROOT / "experiments/records/demo_seeds.csv", rows)
     print(f"the claim holds in {held} of {len(SEEDS)} seeds")
     raise SystemExit(0 if held >= 4 else 1)

@@ -17,9 +17,9 @@ def test_shape_types_are_checked():
 
 def test_promotion_is_strict():
     with pytest.raises(Exception, match="promotion"):
-        jnp.ones(2, jnp.int32) + jnp.ones(2)
+        _ = jnp.ones(2, jnp.int32) + jnp.ones(2)
     with pytest.raises(ValueError, match="rank_promotion"):
-        jnp.ones(2) + jnp.ones((3, 2))
+        _ = jnp.ones(2) + jnp.ones((3, 2))
 
 
 @pytest.mark.parametrize(

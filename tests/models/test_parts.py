@@ -7,8 +7,10 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.stats
+from test_transformer import filled
 
 import lengthwise as lw
+from lengthwise.evaluation import forward
 from lengthwise.models import LearnedPositions, NoPositions, dropout
 from lengthwise.testing import AttentionSuite, PositionsSuite
 
@@ -20,7 +22,7 @@ class TestSoftmaxConforms(AttentionSuite):
 
 
 class TestPositionsConform(PositionsSuite):
-    @pytest.fixture(params=[NoPositions(), LearnedPositions(), LearnedPositions(0.5)], ids=str)
+    @pytest.fixture(params=[NoPositions(), LearnedPositions()], ids=str)
     def positions(self, request):
         return request.param
 
@@ -57,7 +59,10 @@ def test_dropout_masks_are_independent():
     }
     for name, (a, b) in pairs.items():
         table = [[np.sum((a == i) & (b == j)) for j in (0, 1)] for i in (0, 1)]
-        assert scipy.stats.chi2_contingency(table).pvalue > 1e-5, name
+        table = np.array(table)
+        expected = np.outer(table.sum(1), table.sum(0)) / table.sum()
+        statistic = np.sum((table - expected) ** 2 / expected)
+        assert statistic < scipy.stats.chi2.isf(1e-5, 1), name
 
 
 def test_dropout_has_a_gradient_where_it_keeps():
@@ -81,11 +86,11 @@ def test_no_rate_or_no_key_is_no_dropout():
 @pytest.mark.parametrize("place", ["embedding", "attention", "residual"])
 def test_each_dropout_acts_at_its_place(place):
     config = lw.TransformerConfig(1, 1, 8, mlp_ratio=1)
-    model = config.build(lw.Sizes(5, 5, 4), key=jr.key(0))
-    tokens = jnp.array([[0, 1, 2, 3]])
-    call = eqx.filter_jit(lambda rates: model(tokens, dropout=rates, key=jr.key(2)))
-    plain = model(tokens)
+    model = filled(config, lw.Sizes(5, 5, 4))
+    tokens = np.array([[0, 1, 2, 3]], np.int32)
+    call = eqx.filter_jit(lambda rates: model(jnp.asarray(tokens), dropout=rates, key=jr.key(2)))
+    plain = forward(model, tokens)
     rates = lambda rate: lw.DropoutRates()._replace(**{place: jnp.float32(rate)})
     assert np.abs(call(rates(0.5)) - plain).max() > 1e-3
-    # The same program with nothing dropped: only fusion may differ, 100 roundings of numbers < 8.
-    np.testing.assert_allclose(call(rates(0.0)), plain, rtol=0, atol=800 * 2.0**-24)
+    # The same program with nothing dropped: only fusion may differ, 100 roundings of numbers < 30.
+    np.testing.assert_allclose(call(rates(0.0)), plain, rtol=0, atol=3000 * 2.0**-24)

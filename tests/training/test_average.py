@@ -76,8 +76,9 @@ def test_ema_weights_sum_to_one(decay, steps):
 @pytest.mark.parametrize("decay", [0.5, 0.9, 0.99])
 def test_ema_leaves_the_mass_of_the_formula_on_the_initial_weights(decay):
     mass = run(lw.EMA(decay), [1.0] + [0.0] * STEPS)
-    eps = np.finfo(np.float32).eps
-    # Each step rounds the share and a product: relative error 2 eps a step, and eps / (1 - share).
+    eps = float(np.finfo(np.float32).eps)
+    # The decay, 1 - share and the product are rounded: relative errors of eps / 2 / d, twice, and
+    # eps / 2, with d >= 1/2: less than 4 eps a step.
     wanted = [decay**t for t in range(1, STEPS + 1)]
     np.testing.assert_allclose(mass, wanted, rtol=4 * STEPS * eps)
 

@@ -47,7 +47,7 @@ PRESETS: dict[str, ExperimentConfig] = {
             learning_rate=3e-3,
             averages=(
                 Component("lengthwise.training:EMA", '{"decay": 0.998}'),
-                Component("lengthwise.training:PowerEMA"),
+                Component("lengthwise.training:EMA", '{"decay": 0.99}'),
                 Component("lengthwise.training:BEMA"),
             ),
         ),

@@ -50,12 +50,14 @@ def same_bytes(got: Any, wanted: Any) -> None:
 def finite(tree: Any) -> None:
     """Assert that a tree holds no NaN and no infinity."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(eqx.filter(tree, eqx.is_inexact_array)):
-        assert bool(jnp.all(jnp.isfinite(leaf))), f"{jax.tree_util.keystr(path)} is not finite"
+        assert np.isfinite(np.asarray(leaf)).all(), f"{jax.tree_util.keystr(path)} is not finite"
 
 
 def stack(trees: list[Any]) -> Any:
     """Trees of one structure as one tree of stacked arrays."""
-    return jax.tree.map(lambda *xs: jnp.stack(xs) if eqx.is_array(xs[0]) else xs[0], *trees)
+    return jax.tree.map(
+        lambda *xs: jnp.asarray(np.stack(xs)) if eqx.is_array(xs[0]) else xs[0], *trees
+    )
 
 
 def _inexact(x: Any) -> bool:

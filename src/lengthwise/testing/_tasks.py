@@ -43,7 +43,7 @@ class TaskSuite:
         raise NotImplementedError("Supply the fixture `task` in a subclass.")
 
     @pytest.fixture
-    def drawn(self, task: AbstractTask) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def drawn(self, task: AbstractTask) -> tuple[np.ndarray, ...]:
         """(tokens, sampled, targets, mask) of `DRAWS` examples."""
         return _draw(task, seed=0)
 

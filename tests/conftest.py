@@ -11,6 +11,8 @@ import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Compiling is most of the suite's time, and its models are too small to need optimized programs.
+jax.config.update("jax_disable_most_optimizations", True)
 
 hypothesis.settings.register_profile(
     "lengthwise", deadline=None, derandomize=bool(os.environ.get("CI"))

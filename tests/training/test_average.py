@@ -22,9 +22,7 @@ class TestShippedAveragesConform(AverageSuite):
             lw.PowerEMA(),
             lw.BEMA(),
             lw.BEMA(tau=3, phi=4, convention="trl"),
-            lw.BEMA(tau=3, phi=4, convention="authors-2025-06"),
             lw.BEMA(phi=4, rho=5.0, convention="authors-2025-12"),
-            lw.BEMA(phi=4, convention="authors-offline"),
         ],
         ids=average_name,
     )

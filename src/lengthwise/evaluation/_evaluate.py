@@ -102,7 +102,8 @@ class Evaluator:
 
     def _about(self, length: int) -> dict[str, int | bool]:
         exhaustive = self._exhaustive(length)
-        inputs = self.task.count_inputs(length) if exhaustive else self.config.examples
+        drawn = sum(int(b.counted[:, self.task.position(length)].sum()) for b in self.examples)
+        inputs = self.task.count_inputs(length) if exhaustive else drawn
         seen = length <= self.seen
         return {"length": length, "seen": seen, "inputs": int(inputs), "exhaustive": exhaustive}
 

@@ -73,14 +73,15 @@ class AttentionSuite:
         above = np.triu(np.ones((LENGTH, LENGTH), bool), 1)
         assert not np.asarray(weights)[..., above].any()
 
-    def test_masked_keys_change_nothing(self, weigh):
-        """A later key cannot reach an earlier query through a normalization."""
+    def test_later_tokens_change_nothing(self, weigh):
+        """No later key or query reaches an earlier one's weights through a normalization."""
         q, k = _queries(2), _queries(3)
         weights = np.asarray(weigh(q, k))
         for end in range(1, LENGTH):
-            other = np.array(k)
-            other[..., end:, :] *= -7
-            changed = np.asarray(weigh(q, jnp.asarray(other)))
+            changed_q, changed_k = np.array(q), np.array(k)
+            changed_q[..., end:, :] *= 3
+            changed_k[..., end:, :] *= -7
+            changed = np.asarray(weigh(jnp.asarray(changed_q), jnp.asarray(changed_k)))
             np.testing.assert_array_equal(changed[..., :end, :], weights[..., :end, :])
 
     def test_some_key_matters(self, weigh):

@@ -13,7 +13,7 @@ from ._config import (
 )
 from ._linear import Linear as Linear, dropout as dropout
 from ._minimal import MinimalMatrices as MinimalMatrices, minimal_matrices as minimal_matrices
-from ._norm import LayerNorm as LayerNorm, RMSNorm as RMSNorm
+from ._norm import EPSILON as EPSILON, LayerNorm as LayerNorm, RMSNorm as RMSNorm
 from ._positions import (
     AbstractPositions as AbstractPositions,
     LearnedPositions as LearnedPositions,

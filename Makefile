@@ -1,5 +1,6 @@
 # `make demo` trains and shows the figure; `make test` passes the tests. Each sets up what it needs.
 PYTHON ?= python3
+NEWER ?= python3.13
 VENV ?= .venv
 BIN := $(VENV)/bin
 PEER := .venv-peer
@@ -25,8 +26,8 @@ test-gpu: $(VENV)/.dev ## the tests that need an accelerator
 test-peer: $(VENV)/.dev $(PEER)/.peer ## compare with PyTorch, in an environment of its own
 	PEER_PYTHON=$(PEER)/bin/python $(BIN)/python -m pytest -q -m peer
 
-test-newer: ## the default tests on a newer Python with its newer JAX (PYTHON=python3.13)
-	$(MAKE) test PYTHON=python3.13 VENV=.venv-newer
+test-newer: ## the default tests on a newer Python with its newer JAX (NEWER=python3.13)
+	$(MAKE) test PYTHON=$(NEWER) VENV=.venv-newer
 
 lint: $(VENV)/.dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .

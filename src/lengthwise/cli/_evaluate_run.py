@@ -1,8 +1,9 @@
 """The weights of a finished run, measured anew."""
 
 import pathlib
+from typing import Any
 
-from .._core import RunFiles, StorageError, read_run
+from .._core import RunFiles, StorageError, read_run, require
 from ..evaluation import EvaluationConfig, Evaluator
 from ..training import (
     RunResult,
@@ -13,6 +14,24 @@ from ..training import (
     load_weights,
     stream,
 )
+
+
+def load_model(path: pathlib.Path, weights: str) -> tuple[Any, int]:
+    """One model of a run, by the name of its weights, and the longest training length.
+
+    **Raises:** `StorageError` if the run does not hold these weights.
+    """
+    files, record = RunFiles(path), read_run(path)
+    task, training, hparams, _ = load_config(record.config)
+    names = ["raw", *(average_name(a) for a in build_averages(hparams).averages)]
+    require(weights in names, f"`weights` in {names}", "choose one of them", weights=weights)
+    if not files.weights(weights).exists():
+        raise StorageError(
+            f"`{path}` must hold the weights of a run that ended, but ({weights}) are missing: go on "
+            f"with it (`lengthwise train --resume {path}`)."
+        )
+    model = load_weights(files.weights(weights), described_model(record.config, task))
+    return model, training.lengths.build().max_length
 
 
 def evaluate_run(path: pathlib.Path, config: EvaluationConfig) -> RunResult:

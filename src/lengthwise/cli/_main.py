@@ -14,6 +14,8 @@ from typing import Annotated, Any, Union
 import tyro
 
 from .._core import LengthwiseError
+from ._bounds import Bounds
+from ._certify import Certify
 from ._command import Command
 from ._demo import Demo
 from ._evaluate import Evaluate
@@ -29,6 +31,8 @@ COMMANDS: dict[str, type[Command]] = {
     "train": Train,
     "evaluate": Evaluate,
     "report": Report,
+    "certify": Certify,
+    "bounds": Bounds,
 }
 
 DESCRIPTION = f"""A laboratory for length generalization. Begin with `lengthwise demo`.

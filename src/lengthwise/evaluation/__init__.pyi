@@ -1,4 +1,9 @@
 from ._config import EvaluationConfig as EvaluationConfig
+from ._dispersion import (
+    DISPERSION as DISPERSION,
+    Dispersion as Dispersion,
+    attention_dispersion as attention_dispersion,
+)
 from ._evaluate import (
     Evaluator as Evaluator,
     evaluate as evaluate,

@@ -11,6 +11,7 @@ from ._config import (
     TransformerConfig as TransformerConfig,
     minimal_config as minimal_config,
 )
+from ._inspect import attention_weights as attention_weights
 from ._linear import Linear as Linear, dropout as dropout
 from ._minimal import MinimalMatrices as MinimalMatrices, minimal_matrices as minimal_matrices
 from ._norm import EPSILON as EPSILON, LayerNorm as LayerNorm, RMSNorm as RMSNorm

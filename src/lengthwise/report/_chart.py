@@ -60,16 +60,16 @@ class NotebookFigure(Figure):
 
 def draw_panel(panel: Panel, keys: Sequence[Key] = ()) -> NotebookFigure:
     """One panel as a figure of its own, with a legend if there are `keys`."""
-    return _compose([panel], keys, columns=1, title="")
+    return compose([panel], keys, columns=1, title="")
 
 
 def draw_chart(chart: Chart) -> NotebookFigure:
     """All panels as one figure, with title and legend."""
     columns = min(chart.columns, len(chart.panels))
-    return _compose(chart.panels, chart.keys, columns=columns, title=chart.title)
+    return compose(chart.panels, chart.keys, columns=columns, title=chart.title)
 
 
-def _compose(
+def compose(
     panels: Sequence[Panel], keys: Sequence[Key], *, columns: int, title: str
 ) -> NotebookFigure:
     """Panels on a grid of fixed boxes, so that axes line up from panel to panel.

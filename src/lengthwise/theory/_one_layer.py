@@ -127,9 +127,10 @@ class OneLayer:
         length, last = tokens.shape[1], tokens[:, -1]
         place = np.arange(length) if self.places > 1 else np.zeros(length, int)
         hidden = self.residual.value[self._last(length), last]
-        scores = self.scores(length).value
         for head in range(self.heads):
-            chosen = scores[head, place[None, :], last[:, None], tokens]  # (batch, length)
+            query = self.queries.value[head, self._last(length), last]  # (batch, key_dim)
+            keys = self.keys.value[head, place[None, :], tokens]  # (batch, length, key_dim)
+            chosen = np.einsum("bk,bik->bi", query, keys)
             weights = np.exp(chosen - np.max(chosen, axis=1, keepdims=True))
             weights /= np.sum(weights, axis=1, keepdims=True)
             values = self.values.value[head, place[None, :], tokens]
@@ -183,7 +184,8 @@ def one_layer(model: Transformer) -> OneLayer:
     x = Rounded.exact(_array(model.embedding)[None])
     if isinstance(model.positions, LearnedPositions):
         x = x.plus(Rounded.exact(_array(model.position_params)[:, None]))
-    seen = _normed(x, block.norm_attention) if config.norm == "pre" else x
+    before = block.norm_attention if config.norm == "pre" else None
+    seen = x if before is None else _normed(x, before)
 
     columns = np.split(
         _array(attention.qkv.weight),

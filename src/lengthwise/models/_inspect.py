@@ -1,0 +1,42 @@
+"""Looking inside a transformer: the attention weights of every layer and head."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from .._core import require
+from ._config import DropoutRates
+from ._transformer import Transformer
+
+
+def attention_weights(
+    model: Transformer, tokens: Int[Array, "*batch len"]
+) -> tuple[Float[Array, "*batch heads len len"], ...]:
+    """How much each token attends to itself and each earlier one, without dropout.
+
+    **Arguments:**
+
+    - `tokens`: inputs, of the shapes that the model takes.
+
+    **Returns:** for each layer an array `(*batch, heads, len, len)`, query by key, zero where the key
+    comes later.
+
+    **Example:** `attention_weights(model, jnp.array([[3, 1, 2]]))[0][0, :, -1]`, the last token's.
+    """
+    length = tokens.shape[-1]
+    require(
+        length <= model.sizes.max_len,
+        "`positions <= max_len`",
+        "shorten the input or build the model for a longer task",
+        positions=length,
+        max_len=model.sizes.max_len,
+    )
+    positions, params = model.positions, model.position_params
+    places = positions.places(length, key=None)
+    x = positions.embed(params, model.embedding[jnp.asarray(tokens)], places)
+    found = []
+    for block in model.blocks:
+        norm = block.norm_attention
+        seen = norm(x) if block.norm == "pre" and norm is not None else x
+        found.append(block.attention.attend(seen, positions, params, places)[0])
+        x = block(x, positions, params, places, DropoutRates(), key=None)
+    return tuple(found)

@@ -33,7 +33,8 @@ def test_means_equal_those_of_every_input(exhaustive):
     found = attention_dispersion(task, model, config, seen=2, key=jr.key(0))
     assert len(found.rows) == 2 * 2 * 4
     tokens = np.array(list(it.permutations(range(5), 4)), np.int32)
-    weights = [np.asarray(w, np.float64) for w in attention_weights(model, jnp.asarray(tokens))]
+    weights = eqx.filter_jit(attention_weights)(model, jnp.asarray(tokens))
+    weights = [np.asarray(w, np.float64) for w in weights]
     for row in found.rows:
         s = row["length"]
         assert (row["seen"], row["attended"], row["exhaustive"]) == (s <= 2, s, exhaustive)
@@ -91,6 +92,6 @@ def test_wrong_requests_are_refused():
     with pytest.raises(lw.InputError, match="1 <= seen <= 3"):
         attention_dispersion(task, model, seen=4, key=jr.key(0))
     found = attention_dispersion(task, model, EvaluationConfig(5, 5, 5), seen=2, key=jr.key(0))
-    for arguments in ({"layer": 2}, {"head": 2}, {"name": "variance"}):
+    for name, layer, head in (("entropy", 2, 0), ("entropy", 0, 2), ("variance", 0, 0)):
         with pytest.raises(lw.InputError, match="column, layer and head"):
-            found.column(**({"name": "entropy"} | arguments))
+            found.column(name, layer=layer, head=head)

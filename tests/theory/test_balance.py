@@ -115,6 +115,7 @@ def test_ties_are_decided_exactly(extra):
     found = horizon([Fraction(5)] * 12, [r] * 12)
     # 2 + 5 / |r|: above 7 for the smaller |r|.
     assert found.length == (8 if extra == 1 else 7)
+    assert found.witness is not None
     assert len(found.witness) == found.length
     # Floats are the numbers that they are: 0.3 is a little less than 3 times 0.1.
     assert Fraction(0.3) < 3 * Fraction(0.1)
@@ -234,9 +235,10 @@ def test_unbalanced_models_are_seen(vocab, seed):
     assert found.attention_gap == pytest.approx(abs(changed - a))
     if found.solved():
         exact = [[Fraction(w) for w in row] for row in np.nan_to_num(found.weights, nan=1)]
-        numbers = found.structure.attention_displacement[0], found.structure.residual_displacement
-        numbers = [[Fraction(n) for n in part.tolist()] for part in numbers]
-        check(found.horizon(), *numbers, exact)
+        parts = found.structure
+        own = [Fraction(n) for n in parts.attention_displacement[0].tolist()]
+        share = [Fraction(n) for n in parts.residual_displacement.tolist()]
+        check(found.horizon(), own, share, exact)
 
 
 def test_unsolved_models_have_no_horizon():

@@ -4,6 +4,8 @@ import dataclasses
 import itertools as it
 import math
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import lengthwise as lw
+from lengthwise.evaluation import forward
 from lengthwise.models import LearnedPositions, attention_weights
 from lengthwise.theory import (
     attention_on,
@@ -34,9 +37,18 @@ CONFIGS = {
 }
 
 
+def filled(config):
+    """A model with every weight random (from NumPy: nothing is compiled)."""
+    rng = np.random.default_rng(3)
+    model = eqx.filter_eval_shape(config.build, lw.SetComplement(5).sizes, key=jr.key(0))
+    fill = lambda x: jnp.asarray(rng.normal(size=x.shape) / 2, jnp.float32)
+    is_shape = lambda x: isinstance(x, jax.ShapeDtypeStruct)
+    return jax.tree.map(lambda x: fill(x) if is_shape(x) else x, model, is_leaf=is_shape)
+
+
 @pytest.fixture(params=CONFIGS)
 def model(request):
-    return CONFIGS[request.param].build(lw.SetComplement(5).sizes, key=jr.key(3))
+    return filled(CONFIGS[request.param])
 
 
 def sequences(vocab, length):
@@ -58,7 +70,7 @@ def test_displacements_equal_the_models_logits(model):
     layer = one_layer(model)
     for length in (1, 2, 4):
         tokens = sequences(5, length)
-        logits = np.asarray(model(jnp.asarray(tokens)), np.float64)[:, -1]
+        logits = np.asarray(forward(model, tokens), np.float64)[:, -1]
         found, spread = displacements(layer, tokens), valid_spread(layer, tokens)
         assert found.shape == tokens.shape
         for row in range(0, len(tokens), 5):
@@ -73,7 +85,7 @@ def test_attention_is_that_of_the_model(model):
     layer = one_layer(model)
     for length in (1, 3):
         tokens = sequences(5, length)
-        wanted = attention_weights(model, jnp.asarray(tokens))[0][:, :, -1]
+        wanted = eqx.filter_jit(attention_weights)(model, jnp.asarray(tokens))[0][:, :, -1]
         found = attention_on(layer, tokens)
         np.testing.assert_allclose(found, np.swapaxes(wanted, 0, 1), atol=1e-6)
 
@@ -126,7 +138,7 @@ def test_deviations_show_as_the_error_of_the_prediction():
 
 
 def test_models_without_structure_are_measured_only():
-    model = CONFIGS["post rms"].build(lw.SetComplement(5).sizes, key=jr.key(0))
+    model = filled(CONFIGS["post rms"])
     row = displacement_by_length(one_layer(model), [2], key=jr.key(0))[0]
     assert math.isfinite(row["earlier"])
     assert all(math.isnan(row[name]) for name in ("predicted_earlier", "prediction_error", "cap"))

@@ -42,6 +42,7 @@ class Bounds:
         from ..theory import check_ranks, dimension_bounds, floor_table, one_layer  # import JAX
 
         vocab, width, dims, layer_norm = self.vocab, self.width, self.value_dims, False
+        effective, plain = 0, True  # what the floors are about
         if self.run_dir is not None:
             given = {"vocab": vocab, "width": width, "value_dims": dims}
             given = {name: value for name, value in given.items() if value is not None}
@@ -59,18 +60,27 @@ class Bounds:
             vocab, width = model.sizes.vocab, model.config.width
             dims = (attention.value_dim,) * attention.heads
             layer_norm = model.config.norm != "none" and model.config.norm_kind == "layer"
+            # A shift lies in the rows of the unembedding, so that floors count all of d; and without
+            # one, the output of a LayerNorm has rank d - 1.
+            effective = width - (layer_norm and not model.config.bias)
+            plain = model.config.norm == "none" and checks[1].missing is None
         if vocab is None:
             raise InputError("`--vocab` or `--run` must be given, but got neither: name one.")
         width = max(vocab - 2, 0) if width is None else width
         dims = (width,) if dims is None else dims
+        effective = width if self.run_dir is None else effective
         bounds = dimension_bounds(vocab, heads=max(len(dims), 1), final_layer_norm=layer_norm)
         print(f"v = {vocab}, d = {width}, d_v = {' + '.join(map(str, dims))}")
         for name, least, has, why in (
             ("d", bounds.embedding, width, bounds.length_1),
             ("sum d_v", bounds.value_total, sum(dims), bounds.length_2),
         ):
-            print(f"  {name} >= {least}: {'enough' if has >= least else 'too few'}\n      {why}")
-        floors = floor_table(vocab, width - layer_norm, dims) if vocab >= 4 else []
+            verdict = "enough" if has >= least else "too few"
+            missing = checks[1].missing if checks and name != "d" else None
+            print(f"  {name} >= {least}: {f'not settled, {missing}' if missing else verdict}")
+            print(f"      {why}")
+        floors = floor_table(vocab, effective, dims) if vocab >= 4 else []
+        floors = [row for row in floors if plain or row.dimension == "d"]
         if floors:
             print(_floor_text(floors))
         if checks:

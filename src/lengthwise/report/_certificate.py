@@ -80,7 +80,8 @@ def plot_certificate(
                 points = sorted((row["length"], row[mean]) for row in measured[name])
                 ax.plot(*np.array(points, float).T, color=colours[name], dashes=(5.0, 1.6))
             if bound == "margin" and name in law:
-                ax.plot(lengths, 2 * law[name] / lengths, color=colours[name], dashes=(1.0, 2.0))
+                later = lengths >= 2
+                ax.plot(lengths[later], 2 * law[name] / lengths[later], ":", color=INK, zorder=4)
         if bound == "margin":
             ax.axhline(0, color=MUTED, lw=0.8, zorder=1)
         else:
@@ -90,7 +91,7 @@ def plot_certificate(
     keys = [Key(name, colours[name]) for name in certificates]
     keys += [Key("proved for every sequence", INK)]
     keys += [Key("measured mean", INK, (5.0, 1.6))] if measured else []
-    keys += [Key("2/s times that at length 2", INK, (1.0, 2.0))] if law else []
+    keys += [Key("2/s times the mean at length 2", INK, (1.0, 1.65))] if law else []
     keys += [Key("chance", MUTED, CHANCE)]
     panels = [
         Panel("Legal minus illegal logit", lambda ax: panel(ax, "margin", "displacement")),

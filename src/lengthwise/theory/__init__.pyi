@@ -1,4 +1,5 @@
 from ._balance import Balance as Balance, check_balance as check_balance, merge_heads as merge_heads
+from ._balanced import Balanced as Balanced
 from ._base import AbstractConstruction as AbstractConstruction
 from ._bounds import (
     DimensionBounds as DimensionBounds,
@@ -31,6 +32,7 @@ from ._floors import (
     value_tv_floor as value_tv_floor,
 )
 from ._from_matrices import from_matrices as from_matrices
+from ._homogeneous import Homogeneous as Homogeneous
 from ._horizon import (
     Horizon as Horizon,
     balance_exists as balance_exists,
@@ -39,4 +41,7 @@ from ._horizon import (
     unbalanced_horizon as unbalanced_horizon,
 )
 from ._one_layer import OneLayer as OneLayer, one_layer as one_layer
+from ._post_norm import PostNorm as PostNorm
+from ._rational import Factors as Factors, RationalModel as RationalModel, rank as rank
 from ._structure import Structure as Structure, structure as structure
+from ._tied import Tied as Tied

@@ -1,44 +1,55 @@
 r"""The dimensions that solving the task asks for, d >= v-1 and sum d_v >= v-1, as statements on ranks.
 
-A model *solves* a length if, after each input of that length, all valid tokens have one logit and every
-invalid token a lower one. $P = I - 1 1^T / v$ (softmax ignores constants). Source: arXiv 2510.08341,
-section 3; docs/theory.md, "Dimension bounds". Both bounds are attained, by d = d_v = v - 1.
+A model *solves* a length if, after each input of that length, all valid tokens have one logit and
+every invalid token a lower one. $P = I - 1 1^T / v$ (softmax ignores constants). Source: arXiv
+2510.08341, section 3; docs/theory.md, "Dimension bounds". Both bounds are attained, by d = d_v = v
+- 1.
 
 **Length 1** (every architecture that ends in a linear unembedding).
 
-1. Solved, $f(x) = c_x 1 - \delta_x e_x$ with $\delta_x > 0$: the logits are $L = c 1^T - diag(\delta)$.
-2. So $L P = c 1^T P - diag(\delta) P = -diag(\delta) P$, of rank v - 1, and $\sigma_{v-1}(L P) \ge \min \delta$.
+1. Solved, $f(x) = c_x 1 - \delta_x e_x$ with $\delta_x > 0$: the logits are $L = c 1^T -
+   diag(\delta)$.
+2. So $L P = c 1^T P - diag(\delta) P = -diag(\delta) P$, of rank v - 1, and $\sigma_{v-1}(L P) \ge
+   \min \delta$.
 3. The rows of L are in the d-dimensional row space of U: $d \ge v - 1$. Without norms L = B + D.
-4. A bias b of the unembedding does not help, and an output of rank d - 1 (a final LayerNorm) counts as d - 1 even with a
-   shift: were the rank of L less the bias below v - 1, some centred z would have $f(x) \cdot z = b \cdot z$ for all x, so
-   $\delta_x z_x$ would be one constant, all z_x of one sign, z = 0.
+4. A bias b of the unembedding does not help, and an output of rank d - 1 (a final LayerNorm) counts
+   as d - 1 even with a shift: were the rank of L less the bias below v - 1, some centred z would
+   have $f(x) \cdot z = b \cdot z$ for all x, so $\delta_x z_x$ would be one constant, all z_x of
+   one sign, z = 0.
 
 **Length 2, one head, v >= 4** (lengths 1 and 2 solved, values without positions).
 
-5. $f((x, q)) - f((q)) = a (D[x] - D[q])$ with $0 < a < 1$. Off x and q both sides' logits are equal:
-   $D[x]_y - D[x]_{y'}$ is the same for all x other than y, y'.
-6. Hence (v >= 4) $D = \alpha 1^T + 1 \beta^T - diag(\delta')$. By 5 the first token of a pair is displaced by $a \delta'_x$: $\delta' > 0$.
-7. $P D P = -P diag(\delta') P$: $-z^T D z \ge \min \delta' |z|^2$ on the centred space. Rank v - 1, so $d_v \ge v - 1$, and
-   $\sigma_{v-1}(D P) \ge \sigma_{v-1}(P D P) \ge \min \delta'$. Only a > 0 was used: scores may have positions.
+5. $f((x, q)) - f((q)) = a (D[x] - D[q])$ with $0 < a < 1$. Off x and q both sides' logits are
+   equal: $D[x]_y - D[x]_{y'}$ is the same for all x other than y, y'.
+6. Hence (v >= 4) $D = \alpha 1^T + 1 \beta^T - diag(\delta')$. By 5 the first token of a pair is
+   displaced by $a \delta'_x$: $\delta' > 0$.
+7. $P D P = -P diag(\delta') P$: $-z^T D z \ge \min \delta' |z|^2$ on the centred space. Rank v - 1,
+   so $d_v \ge v - 1$, and $\sigma_{v-1}(D P) \ge \sigma_{v-1}(P D P) \ge \min \delta'$. Only a > 0
+   was used: scores may have positions.
 
 **Length 2, several heads, v >= 3.** (One head with v = 3 is a case of it.)
 
-8. $F(x, q) = \sum_h a_h (D^h[x] - D^h[q]) = -p e_x - s e_q$ up to constants, p > 0. Let K be the centred z with $D^h z = 0$ for
-   all h, and suppose $\sum d_v \le v - 2$: K holds some z != 0. F . z = 0 says $p z_x = -s z_q$: were one z_q = 0, all would be.
-9. So dim K = 1 (else some z in K has a zero entry), and the row spaces of the $D^h P$, of dimensions d_v, sum directly.
-10. $F(x, q) = p z_x (e_q / z_q - e_x / z_x)$. For z_x > 0 > z_q, F(x, q) and F(q, x) are positive multiples of one vector, not 0.
-    Their parts in head h are $a_h G_h$ and $-a'_h G_h$: by directness all are 0, a contradiction.
+8. $F(x, q) = \sum_h a_h (D^h[x] - D^h[q]) = -p e_x - s e_q$ up to constants, p > 0. Let K be the
+   centred z with $D^h z = 0$ for all h, and suppose $\sum d_v \le v - 2$: K holds some z != 0. F .
+   z = 0 says $p z_x = -s z_q$: were one z_q = 0, all would be.
+9. So dim K = 1 (else some z in K has a zero entry), and the row spaces of the $D^h P$, of
+   dimensions d_v, sum directly.
+10. $F(x, q) = p z_x (e_q / z_q - e_x / z_x)$. For z_x > 0 > z_q, F(x, q) and F(q, x) are positive
+    multiples of one vector, not 0. Their parts in head h are $a_h G_h$ and $-a'_h G_h$: by
+    directness all are 0, a contradiction.
 
 **Approximate solutions**, with $\eta$, m, m_mid of `_floors` and its steps:
 
-11. Length 1: let z be the unit right singular vector of $\sigma = \sigma_{v-1}(L P)$ in the centred space, $|z_x|$ its largest entry,
-    at least $1 / \sqrt v$. Step 1 of `embedding_spread_floor`, with $|f(x) \cdot z| \le \sigma$ in place of 0:
-    $\sigma \ge (m_{mid} - (\lfloor v/2 \rfloor - 1/2) \eta) / \sqrt v$.
-12. One head: $|G \cdot z| \le \sqrt 2 |D z| = \sqrt 2 \sigma$ in step 3 of `value_spread_floor` (m > eta):
-    $\sqrt 2 \sigma \ge (A + C)(m - \kappa \eta)$. The range A + C of a unit centred vector is at least $2 / \sqrt v$
-    (Popoviciu): $\sigma_{v-1}(D P) \ge \sqrt{2 / v} (m - \kappa \eta)$.
+11. Length 1: let z be the unit right singular vector of $\sigma = \sigma_{v-1}(L P)$ in the centred
+    space, $|z_x|$ its largest entry, at least $1 / \sqrt v$. Step 1 of `embedding_spread_floor`,
+    with $|f(x) \cdot z| \le \sigma$ in place of 0: $\sigma \ge (m_{mid} - (\lfloor v/2 \rfloor -
+    1/2) \eta) / \sqrt v$.
+12. One head: $|G \cdot z| \le \sqrt 2 |D z| = \sqrt 2 \sigma$ in step 3 of `value_spread_floor` (m
+    > eta): $\sqrt 2 \sigma \ge (A + C)(m - \kappa \eta)$. The range A + C of a unit centred vector
+    is at least $2 / \sqrt v$ (Popoviciu): $\sigma_{v-1}(D P) \ge \sqrt{2 / v} (m - \kappa \eta)$.
 13. Whatever D is, write $D = \alpha 1^T + 1 \beta^T - diag(\delta') + R$: by 7 and Weyl
-    $\sigma_{v-1}(P D P) \ge \min \delta' - |R|_F$; in the same way $\sigma_{v-1}(L P) \ge \min \delta - |R|_F$.
+    $\sigma_{v-1}(P D P) \ge \min \delta' - |R|_F$; in the same way $\sigma_{v-1}(L P) \ge \min
+    \delta - |R|_F$.
 """
 
 import dataclasses
@@ -83,8 +94,8 @@ def dimension_bounds(
 
     - `vocab`: v, at least 3.
     - `heads`: the number of heads. (Keyword only argument.)
-    - `final_layer_norm`: whether a LayerNorm stands before the unembedding, whose output has rank d - 1.
-        (Keyword only argument.)
+    - `final_layer_norm`: whether a LayerNorm stands before the unembedding, whose output has rank d
+        - 1. (Keyword only argument.)
 
     **Raises:** `InputError` for v < 3, which has no input of length 2 with a valid token.
     """
@@ -116,8 +127,8 @@ class RankCheck:
     - `missing`: why the statement is not about this model, or `None`; then nothing is promised.
     - `singular_values`: descending, shape `(matrices, vocab)`; one matrix for each head.
     - `radius`: of each matrix, how far rounding can have moved each singular value.
-    - `spread`, `margin`, `margin_mid`: eta, m, m_mid over the inputs of `lengths` (before a final norm, where
-        there is one without shift: its factor is positive).
+    - `spread`, `margin`, `margin_mid`: eta, m, m_mid over the inputs of `lengths` (before a final
+        norm, where there is one without shift: its factor is positive).
     - `displacement`: the least delta (length 1) or delta' (length 2) of the fitted form.
     - `deviation`: Frobenius norm of what the form leaves over.
     - `promised`: the theory's lower bound on the (v-1)th singular value; 0 if it says nothing.
@@ -161,8 +172,8 @@ class RankCheck:
 def check_ranks(layer: OneLayer) -> tuple[RankCheck, ...]:
     """The statements of lengths 1 and 2 on a model: `(B+D) P`, `D P` and `P D P`.
 
-    The statement of length 1 is about every model; those of length 2 about models without positions,
-    and without a final norm's shift.
+    The statement of length 1 is about every model; those of length 2 about models without
+    positions, and without a final norm's shift.
 
     **Arguments:**
 
@@ -251,9 +262,10 @@ def _singular_values(
 ) -> tuple[Float[np.ndarray, "matrices vocab"], Float[np.ndarray, " matrices"]]:
     """Of M P, or P M P, and how far each can be off.
 
-    By Weyl a change of M moves them at most by its spectral norm, which the Frobenius norm bounds, and
-    which centring does not raise. Centring rounds v + 2 times. An SVD in floating point gives those of
-    a matrix within a small multiple of UNIT times the norm; 10 v is far above what LAPACK shows.
+    By Weyl a change of M moves them at most by its spectral norm, which the Frobenius norm bounds,
+    and which centring does not raise. Centring rounds v + 2 times. An SVD in floating point gives
+    those of a matrix within a small multiple of UNIT times the norm; 10 v is far above what LAPACK
+    shows.
     """
     value, radius, v = matrices.value, matrices.radius, matrices.value.shape[-1]
     size = np.linalg.norm(np.abs(value), axis=(1, 2))
@@ -289,7 +301,10 @@ def _inputs(vocab: int, length: int) -> Iterator[np.ndarray]:
 
 
 def _fit(d: Float[np.ndarray, "v v"]) -> tuple[float, float]:
-    r"""The least $\delta'$ and $|R|_F$ of $D = \alpha 1^T + 1 \beta^T - diag(\delta') + R$, R zero on the diagonal."""
+    r"""The least $\delta'$ and $|R|_F$ of $D = \alpha 1^T + 1 \beta^T - diag(\delta') + R$.
+
+    R is zero on the diagonal, and least elsewhere.
+    """
     v = len(d)
     x, y = np.nonzero(~np.eye(v, dtype=bool))
     design = np.zeros((len(x), 2 * v))

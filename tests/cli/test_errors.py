@@ -55,6 +55,10 @@ def refused(argv, name, code, capsys):
         ("resume_with_options", [*RESUME, "--seed", "3"]),
         ("seed_negative", [*TRAIN, "--seed", "-3"]),
         ("report_without_runs", ["report"]),
+        ("bounds_vocab_1", ["bounds", "--vocab", "1"]),
+        ("bounds_width_negative", ["bounds", "--vocab", "8", "--width", "-1"]),
+        ("bounds_of_nothing", ["bounds"]),
+        ("bounds_of_run_and_vocab", ["bounds", "--run", "run", "--vocab", "8"]),
     ],
 )
 def test_bad_options(name, argv, capsys, place):
@@ -72,6 +76,7 @@ def test_no_run_there(capsys):
     refused(["train", "--resume", "nowhere"], "resume_no_run", 4, capsys)
     refused(["evaluate", "nowhere"], "evaluate_no_run", 4, capsys)
     refused(["report", "nowhere"], "report_no_run", 4, capsys)
+    refused(["bounds", "--run", "nowhere"], "bounds_no_run", 4, capsys)
 
 
 def test_checkpoint_of_another_config(run, capsys):

@@ -12,7 +12,6 @@ import jax.random as jr
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from oracles.margins import plain_logits, worst
 from test_one_layer import BASE, CONFIGS, random_model
 
 import lengthwise as lw
@@ -28,6 +27,7 @@ from lengthwise.theory._probability import (
     variation_bound,
 )
 from lengthwise.theory._rounding import Rounded
+from oracles.margins import plain_logits, worst
 
 
 KINDS = ["plain", "balanced", "huge scores", "ties", "near zero", "negative"]
@@ -63,6 +63,11 @@ def truth(layer, length):
     """Before any final norm, by trying every sequence with the plain formula."""
     b, c, d = layer.plain_matrices()
     return worst(lambda t: plain_logits(b, c, d, t), layer.vocab, length)
+
+
+def after_norm(layer, length):
+    """With the final norm, by trying every sequence with `OneLayer.logits`, tested elsewhere."""
+    return worst(lambda t: list(layer.logits(np.array([t]))[0]), layer.vocab, length)
 
 
 def rounding(layer):
@@ -166,7 +171,7 @@ def test_every_covered_model(name, seed):
     exact = ExactMargins(layer)
     for length in range(1, vocab):
         found = normed_margins(exact, exact.at(length), length)
-        real = worst(lambda t: list(layer.logits(np.array([t]))[0]), vocab, length)
+        real = after_norm(layer, length)
         for triple, value in real["margins"].items():
             assert found.lower[triple] <= value + 1e-9
         for q, value in real["spread"].items():
@@ -205,7 +210,7 @@ def test_post_norm_bound_is_near():
         exact = ExactMargins(layer)
         for length in range(1, vocab):
             found = normed_margins(exact, exact.at(length), length).lower
-            real = worst(lambda t: list(layer.logits(np.array([t]))[0]), vocab, length)
+            real = after_norm(layer, length)
             least = float(np.min(found[np.isfinite(found)]))
             assert least <= real["margin"] + 1e-9
             if real["margin"] > 0:

@@ -51,13 +51,15 @@ def over(layer, longest):
 
 
 def low_rank(v, rank, rng):
-    """A nearly solving matrix of this rank up to constants: -P without some directions, perturbed."""
+    """A nearly solving matrix of this rank up to constants, and the projection on its row space: -P
+    without some directions, perturbed.
+    """
     lost = rng.normal(size=(v, v - 1 - rank))
     if rng.random() < 0.5:
         lost = np.sign(lost) + 0.1 * rng.normal(size=lost.shape)
     q = np.linalg.qr(np.hstack([np.ones((v, 1)), lost]))[0]
     keep = np.eye(v) - q @ q.T
-    return -(keep + rng.choice([0, 0.02, 0.3]) * rng.normal(size=(v, v))) @ keep
+    return -(keep + rng.choice([0, 0.02, 0.3]) * rng.normal(size=(v, v))) @ keep, keep
 
 
 @given(st.integers(0, 10**6), st.sampled_from((4, 5, 6)), st.integers(1, 3), st.booleans())
@@ -67,22 +69,18 @@ def test_no_model_is_below_a_floor(seed, v, lack, embedding):
     rng = np.random.default_rng(seed)
     rank, scale = v - 1 - lack, rng.choice([1, 3, 10])
     scores = rng.normal(size=(v, v)) * rng.choice([0, 1, 3])
-    full = low_rank(v, v - 1, rng)
+    b, (d, keep) = rng.choice([0, 0.5]) * low_rank(v, v - 1, rng)[0], low_rank(v, rank, rng)
     if embedding:
-        short = low_rank(v, rank, rng)
-        kernel = np.linalg.pinv(short) @ short
-        b, d = rng.choice([0, 0.5]) * full @ kernel, short
-    else:
-        b, d = rng.choice([0, 0.5]) * full, low_rank(v, rank, rng)
+        b = b @ keep
     eta, m, mid, tv, kl = over(from_matrices(scale * b, scores, scale * d), 2)
-    slack = 1 - 1e-9
+    slack, eta, tv, kl = 1 - 1e-9, eta + 1e-10, tv + 1e-10, kl + 1e-10
     assert eta >= slack * value_spread_floor(v, (rank,)) * m
     assert eta >= slack * mid_floor(value_spread_floor(v, (rank,))) * mid
     assert tv >= slack * value_tv_floor(v, (rank,))
     if embedding:
         assert eta >= slack * embedding_spread_floor(v, rank, longest=2) * mid
         eta, m, mid, tv, kl = over(from_matrices(scale * b, scores, scale * d), 1)
-        assert eta >= slack * embedding_spread_floor(v, rank) * mid
+        assert eta + 1e-10 >= slack * embedding_spread_floor(v, rank) * mid
         assert tv >= slack * embedding_tv_floor(v, rank)
         assert kl >= slack * embedding_kl_floor(v, rank)
 
@@ -92,9 +90,9 @@ def test_no_model_is_below_a_floor(seed, v, lack, embedding):
 def test_no_model_of_several_heads_is_below_its_floor(seed, v):
     rng = np.random.default_rng(seed)
     first = int(rng.integers(1, v - 2))
-    d = np.stack([low_rank(v, first, rng), low_rank(v, v - 2 - first, rng)])
+    d = np.stack([low_rank(v, rank, rng)[0] for rank in (first, v - 2 - first)])
     scores = rng.normal(size=(2, v, v)) * rng.choice([0, 1, 3])
-    layer = from_matrices(rng.choice([0, 0.5]) * low_rank(v, v - 1, rng), scores, d)
+    layer = from_matrices(rng.choice([0, 0.5]) * low_rank(v, v - 1, rng)[0], scores, d)
     eta, m, *_ = over(layer, 2)
     assert eta >= (1 - 1e-9) * value_spread_floor(v, (first, v - 2 - first)) * m
 
@@ -107,16 +105,11 @@ def signs(v):
 
 @pytest.mark.parametrize("v", VOCABS)
 def test_spread_floor_is_attained(v):
-    """Step 2 of `embedding_spread_floor`, for even and odd v: W = -c (I - z z^T / |z|^2) P, and its
-    row of the token with z = 0 is solved.
-    """
+    """Step 2 of `embedding_spread_floor`, for even and odd v: W = -c (I - z z^T / |z|^2) P."""
     z = signs(v)
     w = np.outer(z, z) - 2 * (v // 2) * np.eye(v)
     w = w - np.mean(w, axis=1, keepdims=True)
-    assert np.linalg.matrix_rank(w) <= v - 2 + v % 2
-    np.testing.assert_allclose(w @ z, 0, atol=1e-12)
-    if v % 2:  # one more direction is lost by solving the last row exactly: it is in z's complement
-        assert np.linalg.matrix_rank(np.vstack([w, np.ones(v), z])) == v
+    assert np.linalg.matrix_rank(w) == v - 2
     eta, _, mid, *_ = over(from_matrices(w, np.zeros((v, v)), np.zeros((v, v))), 1)
     assert abs(eta / mid - embedding_spread_floor(v, v - 2)) < 1e-12
 
@@ -181,7 +174,9 @@ def test_kl_floor_of_extreme_unembeddings():
     assert kl_floor(np.eye(6), [0]) == 0.0
     twins = np.eye(4)[[0, 0, 1, 2, 3]].T  # tokens 0 and 1 have one logit
     assert abs(kl_floor(twins, [0]) - math.log(2) / 4) < 1e-12
-    assert kl_floor(twins, [4]) == 0.0  # no feasible z: the kernel leaves the orthant, or gains nothing
+    assert (
+        kl_floor(twins, [4]) == 0.0
+    )  # no feasible z: the kernel leaves the orthant, or gains nothing
 
 
 @pytest.mark.parametrize("v", VOCABS)

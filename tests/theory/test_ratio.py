@@ -4,9 +4,9 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from oracles.margins import least_ratio
 
 from lengthwise.theory._ratio import Ratios, least_ratios, least_set, sound_ratios
+from oracles.margins import least_ratio
 
 
 TOKENS = 5

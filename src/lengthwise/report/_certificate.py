@@ -27,26 +27,33 @@ COLUMNS = {
 }
 
 
+TEXTS = ("verdict", "witness")
+WITNESS = 22
+"""Columns of the terminal for a witness."""
+
+
 def certificate_table(rows: Sequence[Mapping[str, Any]], *, width: int = 80) -> str:
     """A certificate's rows as text: a line for each length, no longer than `width`."""
     console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
     table = Table(box=rich.box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0), expand=False)
     table.add_column("length", justify="right")
     for name, title in COLUMNS.items():
-        text = name in ("verdict", "witness")
-        overflow = "ellipsis" if name == "witness" else "fold"
-        table.add_column(
-            title, justify="left" if text else "right", no_wrap=True, overflow=overflow
-        )
+        text = name in TEXTS
+        table.add_column(title, justify="left" if text else "right", no_wrap=True)
     for row in rows:
-        shown = [
-            str(row[name]) if isinstance(row[name], str) else format_value(float(row[name]))
-            for name in COLUMNS
-        ]
+        shown = [format_value(float(row[name])) for name in COLUMNS if name not in TEXTS]
+        shown += [str(row["verdict"]), _shortened(str(row["witness"]))]
         table.add_row(str(row["length"]), *shown)
     console.print(table)
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+def _shortened(witness: str) -> str:
+    """The last tokens of a long sequence, of which the very last matters most."""
+    if len(witness) <= WITNESS:
+        return witness
+    return "… " + witness[-(WITNESS - 2) :].partition(" ")[2]
 
 
 def plot_certificate(

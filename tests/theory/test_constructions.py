@@ -32,7 +32,6 @@ CONSTRUCTIONS = [
     Homogeneous(6, 3.0, -1.0),
     Homogeneous(32, 40.0, 20.0, (7, 14, 10)),
     Balanced((2.0,) * 4, (0.0,) * 4),
-    uneven(6),
     uneven(17),
     Tied(6, 3.0, -1.0),
     PostNorm(6, gain=1.5),

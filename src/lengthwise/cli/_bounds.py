@@ -70,6 +70,8 @@ class Bounds:
         dims = (width,) if dims is None else dims
         effective = width if self.run_dir is None else effective
         bounds = dimension_bounds(vocab, heads=max(len(dims), 1), final_layer_norm=layer_norm)
+        floors = floor_table(vocab, effective, dims) if vocab >= 4 else []
+        floors = [row for row in floors if plain or row.dimension == "d"]
         print(f"v = {vocab}, d = {width}, d_v = {' + '.join(map(str, dims))}")
         for name, least, has, why in (
             ("d", bounds.embedding, width, bounds.length_1),
@@ -79,8 +81,6 @@ class Bounds:
             missing = checks[1].missing if checks and name != "d" else None
             print(f"  {name} >= {least}: {f'not settled, {missing}' if missing else verdict}")
             print(f"      {why}")
-        floors = floor_table(vocab, effective, dims) if vocab >= 4 else []
-        floors = [row for row in floors if plain or row.dimension == "d"]
         if floors:
             print(_floor_text(floors))
         if checks:

@@ -17,18 +17,18 @@ from ._style import CHANCE, INK, MUTED, PALETTE, SEEN, Key
 
 
 COLUMNS = {
-    "margin": "margin\nat least",
-    "attained": "margin\nof witness",
-    "itr": "ITR\nat most",
+    "margin": "margin\n>=",
+    "attained": "of the\nwitness",
+    "itr": "ITR\n<=",
     "chance": "chance\nITR",
-    "tv": "TV\nat most",
+    "tv": "TV\n<=",
     "verdict": "verdict",
     "witness": "witness",
 }
 
 
 TEXTS = ("verdict", "witness")
-WITNESS = 22
+WITNESS = 15
 """Columns of the terminal for a witness."""
 
 
@@ -36,7 +36,7 @@ def certificate_table(rows: Sequence[Mapping[str, Any]], *, width: int = 80) -> 
     """A certificate's rows as text: a line for each length, no longer than `width`."""
     console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
     table = Table(box=rich.box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0), expand=False)
-    table.add_column("length", justify="right")
+    table.add_column("length", justify="right", no_wrap=True)
     for name, title in COLUMNS.items():
         text = name in TEXTS
         table.add_column(title, justify="left" if text else "right", no_wrap=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -52,7 +53,7 @@ def explicit_model(
 
     **Arguments:**
 
-    - `config`: of one layer, attention only.
+    - `config`: of one layer, attention only, without biases; gains of its norms are one.
     - `vocab`: v.
     - `embedding`: E, `(vocab, width)`.
     - `unembedding`: U, `(width, vocab)`; `None` where tied.
@@ -60,7 +61,10 @@ def explicit_model(
     - `value`, `output`: of each head, `(width, n)` and `(n, width)`, n at most `value_dim`: the rest of the
       head is zero.
     """
-    model = config.build(SetComplement(vocab).sizes, key=jr.key(0))
+    require(not config.bias, "`bias` False", "constructions have no biases", bias=config.bias)
+    sizes = SetComplement(vocab).sizes
+    # Shapes only: no random weights are drawn to be thrown away. What is not given are norms' gains.
+    model = eqx.filter_eval_shape(lambda: config.build(sizes, key=jr.key(0)))
     attention = model.blocks[0].attention
     pad = lambda size: (0, attention.value_dim - size)
     values = [np.pad(x, ((0, 0), pad(x.shape[1]))) for x in value]
@@ -82,9 +86,11 @@ def explicit_model(
         "make the weights agree with `config`",
         shapes=[x.shape for x in new],
     )
-    return eqx.tree_at(
-        where, model, [jnp.asarray(x, y.dtype) for x, y in zip(new, old, strict=True)]
-    )
+    arrays = [jnp.asarray(x, y.dtype) for x, y in zip(new, old, strict=True)]
+    model = eqx.tree_at(where, model, arrays)
+    missing = lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct)
+    filled = lambda leaf: jnp.ones(leaf.shape, leaf.dtype) if missing(leaf) else leaf
+    return jax.tree.map(filled, model)
 
 
 def balanced_displacements(

@@ -18,7 +18,7 @@ def blocks(path):
     return re.findall(r"^```python\n(.*?)^```", path.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/extending.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/extending.md", "docs/theory.md"])
 def test_python_blocks_run(tmp_path, name):
     code = blocks(ROOT / name)
     assert code
@@ -31,6 +31,30 @@ def test_python_blocks_run(tmp_path, name):
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_the_theory_names_exists():
+    """Every function, file and test that docs/theory.md names."""
+    import lengthwise.evaluation
+    import lengthwise.report
+    import lengthwise.testing
+    import lengthwise.theory
+
+    text = (ROOT / "docs/theory.md").read_text()
+    names = set(re.findall(r"`([\w.]+)`", re.sub(r"\n *", " ", text)))
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    rooms = [lengthwise.theory, lengthwise.testing, lengthwise.evaluation, lengthwise.report]
+    assert len(names) > 60
+    for name in sorted(names):
+        known = (
+            any((ROOT / folder / name).exists() for folder in ("src/lengthwise/theory", "."))
+            or f"def {name}(" in tests
+            or any(path.name == name for path in (ROOT / "tests").rglob("test_*.py"))
+            or any(hasattr(room, name.split(".")[-1]) for room in rooms)
+            or hasattr(lengthwise.theory, name.split(".")[0])
+            and hasattr(getattr(lengthwise.theory, name.split(".")[0]), name.split(".")[-1])
+        )
+        assert known or name in {"lengthwise.theory"}, name
 
 
 def test_class_examples_have_about_twenty_lines():

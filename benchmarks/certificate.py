@@ -10,6 +10,7 @@ homogeneous constructions with a small random perturbation, so that nothing is d
 import argparse
 import resource
 import time
+from typing import Literal
 
 import equinox as eqx
 import jax
@@ -35,7 +36,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="without v = 4096")
     quick = parser.parse_args().quick
-    cases = [("exact", 32, range(1, 32)), ("fast", 512, range(1, 512))]
+    cases: list[tuple[Literal["exact", "fast"], int, range]] = [
+        ("exact", 32, range(1, 32)),
+        ("fast", 512, range(1, 512)),
+    ]
     if not quick:
         cases.append(("fast", 4096, range(1, 4096, 128)))
     for method, vocab, lengths in cases:

@@ -51,8 +51,10 @@ def test_what_the_theory_names_exists():
             or f"def {name}(" in tests
             or any(path.name == name for path in (ROOT / "tests").rglob("test_*.py"))
             or any(hasattr(room, name.split(".")[-1]) for room in rooms)
-            or hasattr(lengthwise.theory, name.split(".")[0])
-            and hasattr(getattr(lengthwise.theory, name.split(".")[0]), name.split(".")[-1])
+            or (
+                hasattr(lengthwise.theory, name.split(".")[0])
+                and hasattr(getattr(lengthwise.theory, name.split(".")[0]), name.split(".")[-1])
+            )
         )
         assert known or name in {"lengthwise.theory"}, name
 

@@ -269,7 +269,7 @@ def test_a_construction_is_certified_with_its_own_numbers(method):
 def test_a_perturbed_construction_is_refuted_and_replayed(method):
     """The unembedding is turned: illegal tokens are lifted, and a sequence shows it."""
     model = built(7)
-    worse = eqx.tree_at(lambda m: m.unembedding, model, -8 * model.unembedding)
+    worse = eqx.tree_at(lambda m: m.unembedding, model, -8 * model.unembedding_matrix())
     certificate = certify(worse, method=method)
     assert certificate.horizon is not None
     row = next(r for r in certificate.lengths if r.verdict == "refuted")

@@ -92,7 +92,8 @@ def plot_certificate(
         if bound == "margin":
             ax.axhline(0, color=MUTED, lw=0.8, zorder=1)
         else:
-            ax.plot(lengths, [row["chance"] for row in rows], color=MUTED, lw=1, dashes=CHANCE)
+            known = {r["length"]: r["chance"] for rows in certificates.values() for r in rows}
+            ax.plot(*np.array(sorted(known.items())).T, color=MUTED, lw=1, dashes=CHANCE)
         length_axis(ax)
 
     keys = [Key(name, colours[name]) for name in certificates]

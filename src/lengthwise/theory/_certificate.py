@@ -33,7 +33,7 @@ class LengthCertificate:
     - `verdict`: "holds" (margin > 0, and tv <= tolerance where one is stated), "refuted" (`witness`
       violates that, replayed through the model), "undecided" (neither; `reason` says why).
     - `witness`: the worst sequence found; `replayed_margin` and `replayed_tv` are what the ordinary model
-      does on it, NaN where the claim is proved and nothing is to be refuted.
+      does on it, NaN where it violates nothing and so cannot refute.
     """
 
     length: int
@@ -240,6 +240,9 @@ def _replayed(
     for row in rows:
         if row.verdict == "holds":
             yield dataclasses.replace(row, reason="")
+            continue
+        if row.attained > 0 and tolerance is None:  # in float64 the witness violates nothing
+            yield row
             continue
         longest = model.sizes.max_len
         size = longest if longest <= 64 else min(longest, 1 << (row.length - 1).bit_length())

@@ -31,7 +31,7 @@ from ._final_norm import largest_square
 from ._one_layer import OneLayer
 from ._probability import LARGEST
 from ._rounding import UNIT, gamma
-from ._structure import structure
+from ._structure import Structure, structure_of
 
 
 BLOCK = 2**16  # entries of (v, v) arrays worked on at once: they stay in a core's cache
@@ -79,17 +79,29 @@ class FastMargins:
             places=layer.places,
         )
         self.layer = layer
+        # A few (v, v) arrays at a time: at v = 4096 each takes 128 MB.
+        own, values = layer.residual_logits(1), layer.value_logits()
+        radius = 2 * _largest(own.radius)
+        radius += 2 * sum(_largest(values.at(head).radius) for head in range(layer.heads))
+        parts = structure_of(own.value, values.value[:, 0])
+        del own, values
+        deviation, self._spread = _deviations(parts)
+        size = _sizes(parts)
+        self._share, displacement = parts.residual_displacement, parts.attention_displacement
+        del parts
         self._heads, error = [], 0.0
-        parts = structure(layer)
-        scores = layer.scores(1)
         for head in range(layer.heads):
-            weights = relative_weights(scores.at(head), layer.vocab)
+            weights = relative_weights(layer.scores(1).at(head), layer.vocab)
             error = max(error, float(np.max(weights.error)))
-            self._heads.append(_head(weights.value[:, :, 0], parts.attention_displacement[head]))
-        del scores
-        slack = _slack(layer, parts, error)
-        self._share = parts.residual_displacement
-        deviation, self._spread = _deviations(parts, slack)
+            value = weights.value[:, :, 0]
+            del weights
+            self._heads.append(_head(value, displacement[head]))
+        # Roundings of B, D, their parts and the attention, against every margin.
+        relative = 2 * error + (layer.vocab + 32) * UNIT
+        share = relative * sum(_largest(part) for part in displacement)
+        slack = 1.05 * (radius + 32 * UNIT * size + share)
+        deviation -= slack
+        self._spread += slack
         # With one head everything stays in the order of its weights.
         first = self._heads[0]
         self._order = first.order if layer.heads == 1 else None
@@ -227,7 +239,7 @@ def _ends(head: _Head, rows: Rows, others: int, *, largest: bool) -> np.ndarray:
     return result
 
 
-def _deviations(parts, slack: float) -> tuple[np.ndarray, np.ndarray]:
+def _deviations(parts: Structure) -> tuple[np.ndarray, np.ndarray]:
     """What R and R_B take from M[q, x], over every legal y, and the spread of legal logits."""
     vocab = parts.residual_deviation.shape[0]
     own = np.arange(vocab)
@@ -244,25 +256,23 @@ def _deviations(parts, slack: float) -> tuple[np.ndarray, np.ndarray]:
     legal[own, own] = np.inf
     two = np.partition(legal, 1, axis=1)[:, :2]
     least = np.where(legal == two[:, :1], two[:, 1:], two[:, :1])  # without x itself
-    result = least - parts.residual_deviation - high_illegal[None] - slack
+    result = least - parts.residual_deviation - high_illegal[None]
     top = parts.residual_deviation + high[None]
     top[own, own] = -np.inf
-    spread = np.max(top, axis=1) - two[:, 0] + slack
+    spread = np.max(top, axis=1) - two[:, 0]
     return result, spread
 
 
-def _slack(layer: OneLayer, parts, weight_error: float) -> float:
-    """Roundings of B, D, their parts and the attention, against every margin."""
-    largest = lambda x: float(np.max(np.abs(x)))
-    by_head = lambda x: float(np.sum(np.max(np.abs(x), axis=tuple(range(1, x.ndim)))))
-    size = largest(parts.residual_constant) + largest(parts.residual_displacement)
-    size += largest(parts.residual_deviation) + by_head(parts.value_deviation)
-    size += by_head(parts.alpha) + by_head(parts.beta)
-    displacement = by_head(parts.attention_displacement)
-    radius = 2 * largest(layer.residual_logits(1).radius)
-    radius += 2 * float(np.sum(np.max(layer.value_logits().radius, axis=(1, 2, 3))))
-    relative = 2 * weight_error + (layer.vocab + 32) * UNIT
-    return 1.05 * (radius + 32 * UNIT * (size + displacement) + relative * displacement)
+def _sizes(parts: Structure) -> float:
+    """The largest entry of each part, added up."""
+    by_head = lambda x: sum(_largest(part) for part in x)
+    size = _largest(parts.residual_constant) + _largest(parts.residual_displacement)
+    size += _largest(parts.residual_deviation) + by_head(parts.value_deviation)
+    return size + by_head(parts.alpha) + by_head(parts.beta) + by_head(parts.attention_displacement)
+
+
+def _largest(x: np.ndarray) -> float:
+    return max(float(np.max(x)), -float(np.min(x)))
 
 
 def _widths(layer: OneLayer) -> Float[np.ndarray, " vocab"]:

@@ -125,16 +125,21 @@ class OneLayer:
         """
         tokens = np.atleast_2d(tokens)
         length, last = tokens.shape[1], tokens[:, -1]
-        place = np.arange(length) if self.places > 1 else np.zeros(length, int)
         hidden = self.residual.value[self._last(length), last]
         for head in range(self.heads):
             query = self.queries.value[head, self._last(length), last]  # (batch, key_dim)
-            keys = self.keys.value[head, place[None, :], tokens]  # (batch, length, key_dim)
-            chosen = np.einsum("bk,bik->bi", query, keys)
-            weights = np.exp(chosen - np.max(chosen, axis=1, keepdims=True))
-            weights /= np.sum(weights, axis=1, keepdims=True)
-            values = self.values.value[head, place[None, :], tokens]
-            hidden = hidden + np.einsum("bi,bid->bd", weights, values)
+            if self.places == 1:  # by matrix products over all tokens: no (batch, length, dim)
+                scores = query @ self.keys.value[head, 0].T
+                weights = _softmax(np.take_along_axis(scores, tokens, axis=1))
+                attention = np.zeros((tokens.shape[0], self.vocab))
+                np.put_along_axis(attention, tokens, weights, axis=1)
+                hidden = hidden + attention @ self.values.value[head, 0]
+            else:
+                place = np.arange(length)[None]
+                keys = self.keys.value[head, place, tokens]  # (batch, length, key_dim)
+                weights = _softmax(np.einsum("bk,bik->bi", query, keys))
+                values = self.values.value[head, place, tokens]
+                hidden = hidden + np.einsum("bi,bid->bd", weights, values)
         if self.epsilon is not None:
             square = np.sum(hidden**2, axis=1, keepdims=True)
             hidden = hidden * np.sqrt(self.dim / (square + self.dim * self.epsilon))
@@ -150,6 +155,11 @@ class OneLayer:
             length=length,
         )
         return length - 1
+
+
+def _softmax(scores: Float[np.ndarray, "batch length"]) -> Float[np.ndarray, "batch length"]:
+    weights = np.exp(scores - np.max(scores, axis=1, keepdims=True))
+    return weights / np.sum(weights, axis=1, keepdims=True)
 
 
 def one_layer(model: Transformer) -> OneLayer:

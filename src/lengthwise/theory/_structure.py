@@ -87,9 +87,16 @@ def structure(layer: OneLayer) -> Structure:
     **Raises:** `InputError` for a model with positions.
     """
     residual, _, values = layer.plain_matrices()
+    return structure_of(residual, values)
+
+
+def structure_of(
+    residual: Float[np.ndarray, "vocab vocab"], values: Float[np.ndarray, "heads vocab vocab"]
+) -> Structure:
+    """The structure of B and D themselves."""
     alpha, beta, own, deviation = _fit(values)
     remaining = residual + np.sum(beta, axis=0)[None]
-    vocab = layer.vocab
+    vocab = residual.shape[0]
     constant = (np.sum(remaining, axis=1) - np.diagonal(remaining)) / (vocab - 1)
     share = constant - np.diagonal(remaining)
     residual_deviation = remaining - constant[:, None]

@@ -16,8 +16,6 @@ shared.
 """
 
 import dataclasses
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +23,7 @@ from jaxtyping import Float, Int
 
 from .._core import InputError
 from ._one_layer import OneLayer
+from ._parallel import each
 from ._ratio import Ratios, least_ratios, least_set, sound_ratios
 from ._rounding import UNIT, Rounded, gamma
 
@@ -58,7 +57,6 @@ class ExactMargins:
         self.layer = layer
         self.heads = merged_heads(layer)
         self._starts: dict[tuple, np.ndarray] = {}
-        self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
 
     def at(self, length: int) -> Margins:
         """All margins at a length."""
@@ -83,7 +81,7 @@ class ExactMargins:
             legal = np.where(_legal_pairs(vocab, q), total_legal - roundings, np.inf)
             spread[q] = max(0.0, -float(np.min(legal, initial=0.0)))
 
-        list(self._pool.map(fill, range(vocab)))
+        each(fill, range(vocab), threads=vocab >= 16)
         return Margins(lower, spread)
 
     def witnesses(self, q: int, x: int, y: int, length: int) -> list[np.ndarray]:

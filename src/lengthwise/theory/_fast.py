@@ -18,8 +18,6 @@ smallest. QED.
 Several heads add up. Exact on balanced constructions with one head, where R = R_B = 0.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +27,7 @@ from .._core import require
 from ._exact import relative_weights
 from ._final_norm import largest_square
 from ._one_layer import OneLayer
+from ._parallel import each
 from ._probability import LARGEST
 from ._rounding import UNIT, gamma
 from ._structure import Structure, structure_of
@@ -109,7 +108,6 @@ class FastMargins:
             deviation if self._order is None else np.take_along_axis(deviation, first.order, axis=1)
         )
         self._width = _widths(layer)
-        self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
 
     def at(self, length: int) -> FastBound:
         """The bounds at a length."""
@@ -117,7 +115,8 @@ class FastMargins:
         rows = max(1, BLOCK // vocab)
         blocks = [slice(start, min(start + rows, vocab)) for start in range(0, vocab, rows)]
         scale = _NormScale(self.layer, length) if self.layer.epsilon is not None else None
-        parts = list(self._pool.map(lambda block: self._block(block, length, scale), blocks))
+        bound = lambda block: self._block(block, length, scale)
+        parts = each(bound, blocks, threads=len(blocks) > 1)
         own, least, worst, spread = (np.concatenate(column) for column in zip(*parts, strict=True))
         odds = self._odds(own, least, length, scale)
         both = np.minimum(own, least)

@@ -1,0 +1,113 @@
+"""The page of a sweep needs nothing else, and holds every trial."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from lengthwise._core import read_csv
+from lengthwise.report._sweep_charts import sweep_charts
+from lengthwise.report._sweep_effects import sweep_effects
+from lengthwise.report._sweep_page import sweep_html
+from lengthwise.report._sweep_trials import read_trials, sweep_of
+
+from . import sweeps
+from .test_html import NAMESPACES, Page
+
+
+RENDER = """
+import sys
+import lengthwise.report as report
+report.render_sweep(sys.argv[1], sys.argv[2])
+assert not {"jax", "optuna", "matplotlib.pyplot"} & set(sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    trials = sweeps.make_trials(12)
+    trials[4] = sweeps.diverged(trials[4])
+    return sweeps.write_sweep(tmp_path_factory.mktemp("sweeps") / "<i>&", trials[:-1])
+
+
+@pytest.fixture(scope="module")
+def page(directory, tmp_path_factory):
+    """The page, made in a process of its own, which checks what is imported."""
+    out = tmp_path_factory.mktemp("out")
+    command = [sys.executable, "-W", "error", "-c", RENDER, str(directory), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return out / "index.html"
+
+
+def test_page_refers_to_nothing_outside_its_folder(page):
+    text = page.read_text()
+    for namespace in NAMESPACES:
+        text = text.replace(f'="{namespace}"', '=""')
+    assert "://" not in text
+    assert "@import" not in text
+    links = [a.get(n) for _, a in Page(text).found for n in ("src", "href", "xlink:href")]
+    links = [link for link in links if link and not link.startswith("#")]
+    assert len(links) == 13
+    for link in links:
+        assert (page.parent / link).is_file()
+
+
+def test_page_is_well_formed_and_escaped(page):
+    text = page.read_text()
+    found = Page(text)
+    assert found.open == []
+    assert len(set(found.ids)) == len(found.ids)
+    assert "&lt;i&gt;&amp;" in text
+    assert "&lt;b&gt;not finite&lt;/b&gt; after 12 steps" in text
+    assert "1 trials diverged" in text
+    assert "1 draws have no twin yet" in text
+
+
+def test_every_trial_is_a_row_that_filters_and_sorts(page, directory):
+    text = page.read_text()
+    table = text[text.index('id="trials"') :]
+    rows = re.findall(r"<tr data-status=.*?</tr>", table, flags=re.DOTALL)
+    trials = read_trials(directory).trials
+    assert len(rows) == len(trials) == 23
+    for row, trial in zip(rows, trials, strict=True):
+        assert f'data-status="{trial["status"]}"' in row
+        assert f'data-kind="{"twin" if trial["twin"] else "draw"}"' in row
+        assert f'data-shape="{trial["shape"]}"' in row
+        assert f'<td data-sort="{float(trial["trial"])!r}">{trial["trial"]}</td>' in row
+        for weights in trial["weights"].values():
+            assert f'data-sort="{weights["log_tv_unseen"]!r}"' in row
+        rate = trial["params"]["hparams.learning_rate"]
+        assert f'data-sort="{rate!r}"' in row
+    for name in ("status", "kind", "dropout", "shape"):
+        assert f'<select data-filter="{name}">' in table
+    assert "<option>diverged</option>" in table
+    assert "data-search" in table
+
+
+def test_effects_stand_on_the_page_and_in_the_csv(page, directory):
+    rows = read_csv(page.parent / "effects.csv")
+    wanted = sweep_effects(read_trials(directory))
+    assert repr(rows) == repr(wanted)
+    text = page.read_text()
+    assert len(re.findall("<tr data-family=", text)) == len(rows)
+    assert "Averaging counters noisy updates: undecided" in text
+
+
+def test_figures_hold_the_trials(page):
+    pairs = read_csv(page.parent / "figures" / "pairs.csv")
+    assert sum(row["pair"] == "dropout" for row in pairs) == 11
+    assert sum(row["pair"] == "BEMA" for row in pairs) == 23
+    points = read_csv(page.parent / "figures" / "hyperparameters.csv")
+    assert [row["trial"] for row in points] == list(range(23))
+    assert "hparams.learning_rate" in points[0]
+    assert len(read_csv(page.parent / "figures" / "lengths.csv")) == 22 * len(sweeps.LENGTHS)
+
+
+@pytest.mark.parametrize("trials", [[], [sweeps.diverged(t) for t in sweeps.make_trials(2)]])
+def test_sweep_without_results_has_a_page(trials):
+    sweep = sweep_of(trials)
+    assert sweep_charts(sweep) == []
+    text = sweep_html(sweep, sweep_effects(sweep), [], name="empty")
+    assert f"{len(trials)} trials of" in text

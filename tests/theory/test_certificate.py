@@ -40,7 +40,7 @@ def draw(kind, vocab, heads, seed):
     c = rng.normal(size=(heads, vocab, vocab))
     d = rng.normal(size=(heads, vocab, vocab))
     if kind == "huge scores":
-        c *= 100
+        c *= 10 ** rng.uniform(1, 3)  # beyond the range of float64 too
     if kind == "ties":
         b, c, d = np.round(b), np.zeros_like(c), np.round(d)
     if kind == "near zero":

@@ -42,7 +42,7 @@ class Margins(NamedTuple):
 class Weights(NamedTuple):
     """w_q(i) at every place, own weight 1, and its relative error: `(vocab, vocab, places)`."""
 
-    value: Float[np.ndarray, "..."]
+    value: np.ndarray  # float64, or long double where the scores need its range
     error: Float[np.ndarray, "..."]
 
 

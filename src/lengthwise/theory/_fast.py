@@ -199,7 +199,7 @@ class FastMargins:
         return np.array([x, *others, q])
 
 
-def _head(weight: Float[np.ndarray, "vocab vocab"], displacement: np.ndarray) -> _Head:
+def _head(weight: np.ndarray, displacement: np.ndarray) -> _Head:
     vocab = weight.shape[0]
     own = np.arange(vocab)
     others = weight.copy()
@@ -226,7 +226,7 @@ def _ends(head: _Head, rows: Rows, others: int, *, largest: bool) -> np.ndarray:
     assert sums is not None
     block, pull = head.weight[rows], head.pull[rows]
     vocab = block.shape[1]
-    result = np.empty_like(block)
+    result = np.zeros_like(block)  # also where q itself stands
     # The largest stand last, the smallest first (after q).
     if largest:
         inside, outside = slice(vocab - others, vocab), slice(0, vocab - others)

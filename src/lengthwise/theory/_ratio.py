@@ -43,7 +43,7 @@ class Ratios:
     - `free`: tokens that may be chosen, shape `(batch, tokens)`.
     """
 
-    weights: Float[np.ndarray, "..."]
+    weights: np.ndarray
     weight_error: Float[np.ndarray, "..."]
     gains: Float[np.ndarray, "batch tokens places"]
     gain_error: Float[np.ndarray, "..."]
@@ -75,16 +75,15 @@ class Ratios:
 class _Chosen:
     """The minimizing sets at some lambda: their sums, tokens and places (must last, if any)."""
 
-    numerator: Float[np.ndarray, " batch"]
-    denominator: Float[np.ndarray, " batch"]
+    numerator: np.ndarray
+    denominator: np.ndarray
     tokens: Int[np.ndarray, "batch chosen"]
     places: Int[np.ndarray, "batch chosen"]
 
 
-def least_ratios(
-    problem: Ratios, count: int, start: Float[np.ndarray, " batch"] | None = None
-) -> Float[np.ndarray, " batch"]:
-    """The least ratio of each problem, to rounding.
+def least_ratios(problem: Ratios, count: int, start: np.ndarray | None = None) -> np.ndarray:
+    """The least ratio of each problem, to rounding, `(batch,)` in the dtype of the weights: float64, or
+    long double for scores that float64 cannot hold.
 
     **Arguments:**
 
@@ -109,15 +108,13 @@ def least_ratios(
     return ratio
 
 
-def least_set(problem: Ratios, count: int, ratio: Float[np.ndarray, " batch"]) -> tuple:
+def least_set(problem: Ratios, count: int, ratio: np.ndarray) -> tuple:
     """Tokens and places of the sets that attain `ratio`, each `(batch, chosen)`, the must-token last."""
     chosen = _minimize(problem, count, ratio - _nudge(problem, ratio))
     return chosen.tokens, chosen.places
 
 
-def sound_ratios(
-    problem: Ratios, count: int, ratio: Float[np.ndarray, " batch"]
-) -> Float[np.ndarray, " batch"]:
+def sound_ratios(problem: Ratios, count: int, ratio: np.ndarray) -> Float[np.ndarray, " batch"]:
     """Lower bounds of the exact least ratios, near the computed ones and checked.
 
     Each returned number passed the check $F(\\lambda) \\ge 0$ with all errors of weights, gains and
@@ -144,7 +141,7 @@ def sound_ratios(
     return bound
 
 
-def _nudge(problem: Ratios, ratio: Float[np.ndarray, " batch"]) -> Float[np.ndarray, " batch"]:
+def _nudge(problem: Ratios, ratio: np.ndarray) -> np.ndarray:
     """A few roundings of a ratio, below which sets are compared.
 
     At a rounded ratio, a token of huge weight whose gain is the ratio looks better than it is by the
@@ -154,14 +151,12 @@ def _nudge(problem: Ratios, ratio: Float[np.ndarray, " batch"]) -> Float[np.ndar
     return 8 * UNIT * _size(problem, ratio)
 
 
-def _size(problem: Ratios, ratio: Float[np.ndarray, " batch"]) -> Float[np.ndarray, " batch"]:
+def _size(problem: Ratios, ratio: np.ndarray) -> np.ndarray:
     largest = max(float(np.max(np.abs(problem.gains))), float(np.max(np.abs(problem.own_gain))))
     return largest + np.abs(ratio)
 
 
-def _minimize(
-    problem: Ratios, count: int, ratio: Float[np.ndarray, " batch"], errors: bool = False
-) -> _Chosen:
+def _minimize(problem: Ratios, count: int, ratio: np.ndarray, errors: bool = False) -> _Chosen:
     """The sets that minimize `sum of w (g - ratio kappa)`.
 
     With `errors`, the numerator is a lower bound of that exact minimum; without, the set's N.

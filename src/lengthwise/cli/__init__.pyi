@@ -1,4 +1,4 @@
 from ._exit_codes import ExitCode as ExitCode
-from ._experiment import build_experiment as build_experiment
 from ._main import main as main
 from ._presets import PRESETS as PRESETS, ExperimentConfig as ExperimentConfig
+from ._run import build_experiment as build_experiment

@@ -3,19 +3,13 @@
 import dataclasses
 import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tyro
 
-from .._core import Component, InputError, class_name, require, resolve
-from ._presets import PRESETS, ExperimentConfig
-
-
-if TYPE_CHECKING:
-    from jaxtyping import PRNGKeyArray
-
-    from ..models import AbstractModel
-    from ..tasks import AbstractTask
+from .._core import Component, InputError, require, resolve
+from ..training import ExperimentConfig
+from ._presets import PRESETS
 
 
 def choose_preset(name: str) -> ExperimentConfig:
@@ -89,30 +83,3 @@ def _own(
         types.append((name, cls))
     else:
         changes[name] = component.build()
-
-
-def build_experiment(
-    experiment: ExperimentConfig,
-) -> tuple["AbstractTask", "AbstractModel", "PRNGKeyArray"]:
-    """Task, freshly initialized model and key of an experiment."""
-    import jax.random as jr
-
-    from ..models import AbstractModel
-    from ..tasks import AbstractTask
-    from ..training import check_hparams, stream
-
-    check_hparams(experiment.hparams)
-    task = experiment.task.build() if hasattr(experiment.task, "build") else experiment.task
-    _expect(task, AbstractTask, "task", experiment.task)
-    key = jr.key(experiment.seed)
-    model = experiment.model.build(task.sizes, key=stream(key, "model"))
-    _expect(model, AbstractModel, "model", experiment.model)
-    return task, model, key
-
-
-def _expect(thing: Any, contract: type, name: str, config: Any) -> None:
-    if not isinstance(thing, contract):
-        raise InputError(
-            f"`--{name}` must give an `{contract.__name__}`, but got ({type(thing).__name__}) from "
-            f"({class_name(type(config))}): subclass it, or correct the name."
-        )

@@ -23,6 +23,7 @@ from ._exit_codes import EXIT_CODES_HELP, ExitCode
 from ._json import strict
 from ._parse import UsageError, parse
 from ._report import Report
+from ._sweep import Sweep
 from ._train import Train
 
 
@@ -33,6 +34,7 @@ COMMANDS: dict[str, type[Command]] = {
     "report": Report,
     "certify": Certify,
     "bounds": Bounds,
+    "sweep": Sweep,
 }
 
 DESCRIPTION = f"""A laboratory for length generalization. Begin with `lengthwise demo`.

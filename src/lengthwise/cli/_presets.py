@@ -1,34 +1,10 @@
 """Experiments as Python objects: what `lengthwise train PRESET` starts from. No JAX."""
 
-from dataclasses import dataclass
-from typing import Any
-
-from .._core import Component, require
+from .._core import Component
 from ..evaluation import EvaluationConfig
 from ..models import TransformerConfig, minimal_config
 from ..tasks import SetComplementConfig
-from ..training import Hparams, TrainingConfig
-
-
-@dataclass(frozen=True)
-class ExperimentConfig:
-    """Everything that determines a run: the run directory's name is a hash of it.
-
-    `task` is a task, or a config whose `build()` makes one; `model` a config whose
-    `build(sizes, key=)` makes a model.
-    """
-
-    task: Any
-    model: Any
-    training: TrainingConfig = TrainingConfig()
-    hparams: Hparams = Hparams()
-    seed: int = 0
-    """Seed of the initial weights, the data and the dropout."""
-
-    def __post_init__(self):
-        require(
-            0 <= self.seed < 2**32, "`0 <= seed < 2**32`", "choose another seed", seed=self.seed
-        )
+from ..training import ExperimentConfig, Hparams, TrainingConfig
 
 
 def _lengths(max_length: int) -> Component:

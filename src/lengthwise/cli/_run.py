@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 from .._core import RunFiles, StorageError, read_json
 from ..loggers import AbstractLogger
+from ..training import ExperimentConfig, build_experiment
 from ._command import Outcome
-from ._experiment import build_experiment
-from ._presets import ExperimentConfig
 from ._show import live_progress, show_run
 
 

@@ -7,11 +7,11 @@ from typing import Annotated
 import tyro
 
 from .._core import Component, InputError
+from ..training import ExperimentConfig
 from ._cache import start_jax
 from ._command import Common, CommonOptions, Outcome
 from ._experiment import choose_preset, option, with_own_classes
 from ._parse import parse
-from ._presets import ExperimentConfig
 
 
 @dataclass(frozen=True)

@@ -88,24 +88,26 @@ def sweep_effects(sweep: Sweep) -> list[dict[str, Any]]:
 
 
 def _dropout(sweep: Sweep) -> list[Contrast]:
-    found = []
-    for cell, draws in _rate_cells(sweep):
+    cells, found = _rate_cells(sweep), []
+    for cell, draws in cells:
         for endpoint in ENDPOINTS:
             pairs = dropout_pairs(draws, endpoint, seen=sweep.seen)
             found.append(Contrast("dropout", endpoint, "raw", cell, pairs))
-        for average in sweep.averages:
+    for average in sweep.averages:
+        for cell, draws in cells:
             pairs = dropout_pairs(draws, ENDPOINTS[0], seen=sweep.seen, weights=average)
             found.append(Contrast("dropout of averages", ENDPOINTS[0], average, cell, pairs))
     return found
 
 
 def _averaging(sweep: Sweep) -> list[Contrast]:
+    cells = _averaging_cells(sweep)
     return [
         Contrast(
             "averaging", endpoint, name, cell, averaging_pairs(draws, endpoint, name, seen=None)
         )
         for name in sweep.averages
-        for cell, draws in _averaging_cells(sweep)
+        for cell, draws in cells
         for endpoint in ENDPOINTS
     ]
 
@@ -146,7 +148,7 @@ def _rate_cells(sweep: Sweep) -> list[tuple[dict[str, str], list[Draw]]]:
     """All rates, each bin, and each bin by width; draws without a twin are in their cell."""
     draws = draws_with_dropout(sweep)
     widths = sorted({_width(draw) for draw in draws}, key=lambda text: (len(text), text))
-    cells: list[dict[str, str]] = [{}]
+    cells: list[dict[str, str]] = [{}] if draws else []
     if len(widths) > 1:
         cells += [{"rate": rate} for rate in BINS]
     cells += [{"rate": rate, "width": width} for rate in BINS for width in widths]

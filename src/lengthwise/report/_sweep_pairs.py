@@ -70,7 +70,7 @@ def _mediator(name: str) -> Callable[[Trial, str, int | None], float]:
     def measure(trial: Trial, weights: str, seen: int | None) -> float:
         raw = weights_of(trial).get("raw", {})
         lengths = raw.get("by_length", {}).get("length", [])
-        return unseen_log_mean(lengths, (trial.get("mediators") or {}).get(name, []), seen)
+        return unseen_log_mean(lengths, (trial.get("mediators") or {}).get(name) or [], seen)
 
     return measure
 
@@ -141,7 +141,7 @@ def draws_with_dropout(sweep: Sweep) -> list[Draw]:
     return [draw for draw in sweep.draws if draw.trial is not None and draw.dropout > 0]
 
 
-_COUNTS = ("gains", "losses", "without_twin", "diverged", "not_finite")
+_COUNTS: tuple[str, ...] = ("gains", "losses", "without_twin", "diverged", "not_finite")
 
 
 def _judge(

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.stats
@@ -49,7 +50,8 @@ def signed_rank_p(differences: np.ndarray) -> float:
         return math.nan
     if not np.any(differences):
         return 1.0
-    return float(scipy.stats.wilcoxon(differences).pvalue)
+    found: Any = scipy.stats.wilcoxon(differences)
+    return float(found.pvalue)
 
 
 def rank_sum_p(ours: np.ndarray, theirs: np.ndarray) -> float:

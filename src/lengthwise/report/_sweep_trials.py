@@ -58,28 +58,20 @@ class Sweep:
     - `draws`: the same, paired.
     - `repeated`: how many lines were replaced by a later one of the same trial.
     - `seen`: the longest training length T, or `None` if the trials do not tell.
+    - `bands`: the terciles of the learning rates of all draws; `None` if fewer than 3 rates differ.
     """
 
     trials: Sequence[Trial]
     draws: Sequence[Draw]
     repeated: int
     seen: int | None
+    bands: tuple[float, float] | None
 
     @property
     def averages(self) -> list[str]:
         """Names of the averaged weights, in the order of their first appearance."""
         names = dict.fromkeys(name for trial in self.trials for name in weights_of(trial))
         return [name for name in names if name != "raw"]
-
-    @property
-    def bands(self) -> tuple[float, float] | None:
-        """The terciles of the learning rates of all draws; `None` if fewer than 3 rates differ."""
-        rates = [number(draw.params.get(RATE)) for draw in self.draws]
-        rates = [rate for rate in rates if not math.isnan(rate)]
-        if len(set(rates)) < 3:
-            return None
-        low, high = np.quantile(rates, [1 / 3, 2 / 3])
-        return float(low), float(high)
 
     def counts(self) -> dict[str, int]:
         """Of trials, pairs, and everything that a contrast must do without."""
@@ -164,7 +156,7 @@ def sweep_of(lines: Sequence[Trial], *, source: str = "trials") -> Sweep:
     draws = [Draw(i, two.get(False), two.get(True)) for i, two in sorted(halves.items())]
     for draw in draws:
         _check_twin(draw)
-    return Sweep(trials, draws, len(lines) - len(trials), _longest_seen(trials))
+    return Sweep(trials, draws, len(lines) - len(trials), _longest_seen(trials), _terciles(draws))
 
 
 def weights_of(trial: Trial) -> Mapping[str, Mapping[str, Any]]:
@@ -214,6 +206,15 @@ def _check_twin(draw: Draw) -> None:
         )
 
 
+def _terciles(draws: Sequence[Draw]) -> tuple[float, float] | None:
+    rates = [number(draw.params.get(RATE)) for draw in draws]
+    rates = [rate for rate in rates if not math.isnan(rate)]
+    if len(set(rates)) < 3:
+        return None
+    low, high = np.quantile(rates, [1 / 3, 2 / 3])
+    return float(low), float(high)
+
+
 def _longest_seen(trials: Sequence[Trial]) -> int | None:
     """T: what the trials say, or the one length at which every displacement ratio is 1."""
     told = {trial["seen"] for trial in trials if isinstance(trial.get("seen"), int)}
@@ -225,7 +226,7 @@ def _longest_seen(trials: Sequence[Trial]) -> int | None:
         if not weights:
             continue
         lengths = weights["raw"].get("by_length", {}).get("length", [])
-        ratios = (trial.get("mediators") or {}).get("displacement_ratio", [])
+        ratios = (trial.get("mediators") or {}).get("displacement_ratio") or []
         if len(lengths) != len(ratios):
             return None
         values = [number(ratio) for ratio in ratios]

@@ -1,6 +1,6 @@
 """The rule that says of each hypothesis whether it holds, does not, or is undecided.
 
-It uses the primary endpoint only, and was written before any sweep was run. An effect is *found* if
+It uses the primary endpoint only, and was written before the default sweep was run. An effect is *found* if
 its Holm-corrected p is below 0.05, and *excluded* if the 95 % interval holds no effect of 5 % or
 more in the predicted direction (a log ratio of 0.0513). What was not tested (fewer than 6 pairs)
 neither finds nor excludes.
@@ -106,8 +106,8 @@ def _verdict(
         why += f" and excluded in {len(against)}."
     else:
         share = sum(excluded(row, better=-1) for row in cells)
-        why = f"A reduction of 5 % or more is excluded in {share} of {len(cells)}, so there is "
-        why += f"nothing that {mechanism} could explain."
+        why = f"No reduction is found for {mechanism} to explain; one of 5 % or more is excluded "
+        why += f"in {share} of {len(cells)}."
     return {"hypothesis": hypothesis, "verdict": verdict, "text": f"{effect} {why}"}
 
 

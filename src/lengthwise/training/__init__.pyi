@@ -30,6 +30,10 @@ from ._config import (
     TrainingConfig as TrainingConfig,
     check_hparams as check_hparams,
 )
+from ._experiment import (
+    ExperimentConfig as ExperimentConfig,
+    build_experiment as build_experiment,
+)
 from ._loss import mixed_loss as mixed_loss
 from ._optimizer import learning_rate as learning_rate, make_optimizer as make_optimizer
 from ._result import RunResult as RunResult

@@ -18,11 +18,16 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
     body.append(...rows);
   }));
-  const filters = [...document.querySelectorAll("select[data-filter]")];
+  const section = table.closest("section");
+  const filters = [...section.querySelectorAll("select[data-filter]")];
+  const search = section.querySelector("input[data-search]");
   const filter = () => {
+    const text = search ? search.value.trim().toLowerCase() : "";
     for (const row of body.rows)
-      row.hidden = filters.some((f) => f.value && row.dataset[f.dataset.filter] !== f.value);
+      row.hidden = filters.some((f) => f.value && row.dataset[f.dataset.filter] !== f.value)
+        || !row.textContent.toLowerCase().includes(text);
   };
   filters.forEach((f) => f.addEventListener("change", filter));
+  if (search) search.addEventListener("input", filter);
   filter();
 }

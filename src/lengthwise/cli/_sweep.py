@@ -1,0 +1,51 @@
+"""`lengthwise sweep`: its own subcommands, one line each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Union
+
+import tyro
+
+from ._command import Outcome
+from ._parse import UsageError, parse
+from ._sweep_effects import SweepEffects
+from ._sweep_run import SweepRun
+from ._sweep_status import SweepStatus
+from ._sweep_work import SweepWork
+
+
+COMMANDS: Mapping[str, Any] = {
+    "run": SweepRun,
+    "work": SweepWork,
+    "status": SweepStatus,
+    "effects": SweepEffects,
+}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Search hyperparameters by a paired random design: run, work, status, effects."""
+
+    @classmethod
+    def parse(cls, argv: list[str], *, prog: str) -> Any:
+        """The subcommand that `argv` begins with."""
+        del cls
+        if argv and argv[0] in COMMANDS:
+            return parse(COMMANDS[argv[0]], argv[1:], prog=f"{prog} {argv[0]}")
+        if argv and not argv[0].startswith("-"):
+            raise UsageError(
+                f"A command of `{prog}` must be one of ({', '.join(COMMANDS)}), but got ({argv[0]}): "
+                f"see `{prog} --help`."
+            )
+        options = tuple(
+            Annotated[c, tyro.conf.subcommand(name, description=(c.__doc__ or "").split("\n")[0])]
+            for name, c in COMMANDS.items()
+        )
+        union: Any = Union[options]  # noqa: UP007
+        return parse(union, argv or ["--help"], prog=prog, description=Sweep.__doc__)
+
+    def run(self) -> Outcome:
+        """It is a subcommand that runs."""
+        raise UsageError(
+            "`lengthwise sweep` must have a subcommand: see `lengthwise sweep --help`."
+        )

@@ -1,0 +1,264 @@
+"""A sweep as an Optuna study: every row of the design enqueued, each completed once."""
+
+import contextlib
+import inspect
+import json
+import os
+import socket
+import time
+import traceback
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState
+
+from .._core import InputError, StorageError
+from ._database import open_storage, retried
+from ._design import Row, design
+from ._laws import Choice, Conditional, Law, LogUniform
+from ._paths import DROPOUT
+from ._run_trial import run_trial
+from ._space import SearchSpace
+
+
+DESIGN = "design"
+"""The name of the search that follows the table of `design`; others are samplers of Optuna."""
+
+
+class Study:
+    """A study of Optuna that belongs to a space, a seed and a sampler.
+
+    Any number of processes may hold it. `optuna` is Optuna's own study, for its tools.
+    """
+
+    def __init__(self, study: optuna.Study):
+        self.optuna = study
+        attributes = retried(lambda: study.user_attrs)
+        self.space = SearchSpace.from_json(attributes["space"])
+        self.seed: int = attributes["seed"]
+        self.sampler: str = attributes["sampler"]
+
+    @property
+    def draws(self) -> int:
+        """How many configurations have been asked for."""
+        return retried(lambda: self.optuna.user_attrs)["draws"]
+
+    def trials(self, *states: TrialState) -> list[optuna.trial.FrozenTrial]:
+        """The trials in these states, by default all, in the order of their making."""
+        return retried(lambda: self.optuna.get_trials(deepcopy=False, states=states or None))
+
+    def results(self) -> list[dict[str, Any]]:
+        """The lines of `trials.jsonl`, by trial: one for every complete row."""
+        found = {}
+        for trial in self.trials(TrialState.COMPLETE):
+            result = trial.user_attrs["result"]
+            found.setdefault(result["trial"], result)
+        return [found[number] for number in sorted(found)]
+
+    def counts(self) -> dict[str, int]:
+        """Rows in all, done, running, waiting; and trials that failed for a reason of their own."""
+        done = {t.user_attrs["result"]["trial"] for t in self.trials(TrialState.COMPLETE)}
+        failed = {
+            t.user_attrs["row"]["trial"] if "row" in t.user_attrs else -1 - t.number
+            for t in self.trials(TrialState.FAIL)
+            if "error" in t.user_attrs
+        }
+        return {
+            "rows": len(self.rows()) if self.sampler == DESIGN else self.draws,
+            "done": len(done),
+            "running": len(self.trials(TrialState.RUNNING)),
+            "failed": len(failed - done),
+        }
+
+    def errors(self) -> list[str]:
+        """Why trials failed, a line each."""
+        failed = [t for t in self.trials(TrialState.FAIL) if "error" in t.user_attrs]
+        return [
+            f"trial {t.user_attrs.get('row', {}).get('trial', t.number)}: {t.user_attrs['error']}"
+            for t in failed
+        ]
+
+    def rows(self) -> list[Row]:
+        """The table of the search, as far as draws were asked for."""
+        return design(self.space, self.draws, self.seed)
+
+    def enqueue(self, draws: int) -> int:
+        """Ask for `draws` configurations in all; returns the number of trials that were added.
+
+        Rows that are complete, running or waiting are left alone, so that it can be called again
+        after more draws were wanted, or after a crash in the middle of it.
+        """
+        if draws > self.draws:
+            retried(lambda: self.optuna.set_user_attr("draws", draws))
+        if self.sampler != DESIGN:
+            return 0
+        live = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
+        there = {trial.user_attrs["row"]["trial"] for trial in self.trials(*live)}
+        missing = [row for row in self.rows() if row.trial not in there]
+        for row in missing:
+            attributes = {"row": vars(row)}
+            retried(lambda p=row.params, a=attributes: self.optuna.enqueue_trial(p, user_attrs=a))
+        return len(missing)
+
+    def work(self, *, poll: float = 2.0) -> int:
+        """Run trials until there is none left, and those that others run have ended.
+
+        **Returns:** how many trials ran here.
+        """
+        ran, watched = 0, set()
+        database: Any = self.optuna._storage
+        while True:
+            retried(lambda: optuna.storages.fail_stale_trials(self.optuna))
+            if self._next():
+                # What is lost with the connection is the current trial: its heartbeat ends, and it
+                # is queued again.
+                with contextlib.suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
+                    # Refused: a trial that was thought to be dead, and has been queued again.
+                    retried(lambda: self.optuna.optimize(self._objective, 1, catch=(Exception,)))
+                ran += 1
+            elif running := self.trials(TrialState.RUNNING):
+                # Whoever runs it may die, even before its first heartbeat, and Optuna never gives up
+                # a trial without one: so it gets one from here, once.
+                for trial_id in {trial._trial_id for trial in running} - watched:
+                    retried(lambda i=trial_id: database.record_heartbeat(i))
+                    watched.add(trial_id)
+                time.sleep(poll)
+            else:
+                return ran
+
+    def _next(self) -> bool:
+        if self.trials(TrialState.WAITING):
+            return True
+        if self.sampler == DESIGN:
+            return False
+        made = self.trials(TrialState.COMPLETE, TrialState.RUNNING)
+        failed = [t for t in self.trials(TrialState.FAIL) if "error" in t.user_attrs]
+        return len(made) + len(failed) < self.draws
+
+    def _objective(self, trial: optuna.Trial) -> float:
+        trial.set_user_attr("process", [socket.gethostname(), os.getpid()])
+        row = self._row(trial)
+        try:
+            result = run_trial(self.space, row)
+        except Exception as error:
+            trial.set_user_attr("error", "".join(traceback.format_exception_only(error)).strip())
+            raise
+        retried(lambda: trial.set_user_attr("result", json.loads(json.dumps(result))))
+        raw = result["weights"].get("raw", {}).get("log_tv_unseen")
+        return 0.0 if raw is None else raw  # log 1, the largest total variation there is
+
+    def _row(self, trial: optuna.Trial) -> Row:
+        """The row that was enqueued; with a sampler, one made of what it suggests."""
+        enqueued = trial.user_attrs.get("row")
+        if self.sampler == DESIGN:
+            if enqueued is None:  # another worker took the last row in the meantime
+                raise optuna.TrialPruned("no row of the design was left")
+            row = Row(**enqueued)
+            for path, law in self.space.laws.items():
+                value = row.params[path]
+                if not isinstance(law, Conditional) or row.params[law.on] == law.equals:
+                    suggested = _suggest(trial, path, law)
+                    assert suggested == value, (path, suggested, value)
+            return row
+        params: dict[str, Any] = {}
+        for path, law in self.space.laws.items():
+            if isinstance(law, Conditional) and params[law.on] != law.equals:
+                params[path] = law.otherwise
+            else:
+                params[path] = _suggest(trial, path, law)
+        static = {path: params[path] for path in self.space.static}
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, trial.number]))
+        shape = self.space.shapes().index(static)
+        return Row(2 * trial.number, trial.number, False, shape, int(rng.integers(2**32)), params)
+
+
+def make_study(
+    space: SearchSpace,
+    storage: str,
+    name: str,
+    *,
+    seed: int = 0,
+    sampler: str = DESIGN,
+    heartbeat: int = 15,
+) -> Study:
+    """The study `name`, made if it is not there.
+
+    **Raises:** `InputError` if it is there with another space, seed or sampler; `StorageError` if
+    the database cannot be reached.
+    """
+    database = open_storage(storage, heartbeat=heartbeat)
+    study = retried(
+        lambda: optuna.create_study(
+            storage=database, study_name=name, load_if_exists=True, sampler=_sampler(sampler, seed)
+        )
+    )
+    wanted = {"digest": space.digest, "seed": seed, "sampler": sampler}
+    there = retried(lambda: study.user_attrs)
+    different = [n for n, v in wanted.items() if n in there and there[n] != v]
+    if different:
+        raise InputError(
+            f"The study `{name}` must be of this space, seed and sampler, but it was made with "
+            f"another ({', '.join(different)}): give what it was made with, or choose another `--out`."
+        )
+    attributes = {"space": space.to_json(), **wanted, "draws": 0}
+    for attribute, value in attributes.items():
+        if attribute not in there:
+            retried(lambda n=attribute, v=value: study.set_user_attr(n, v))
+    return Study(study)
+
+
+def open_study(storage: str, name: str, *, heartbeat: int = 15, worker: int = 0) -> Study:
+    """The study `name`, which must be there.
+
+    **Raises:** `StorageError` if it is not.
+    """
+    database = open_storage(storage, heartbeat=heartbeat)
+    try:
+        study = retried(lambda: optuna.load_study(study_name=name, storage=database))
+        attributes = retried(lambda: study.user_attrs)
+        study.sampler = _sampler(attributes["sampler"], attributes["seed"] + worker)
+    except KeyError:
+        raise StorageError(
+            f"The study `{name}` must be in the database, but it is not: begin with `lengthwise "
+            "sweep run`, and use the storage and study that it names."
+        ) from None
+    return Study(study)
+
+
+def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+    if name == DESIGN:
+        return optuna.samplers.RandomSampler(seed)
+    known = [n for n in optuna.samplers.__all__ if n.endswith("Sampler") and n != "BaseSampler"]
+    cls = getattr(optuna.samplers, name) if name in known else None
+    arguments = inspect.signature(cls).parameters if cls is not None else {}
+    required = [
+        p for p in arguments.values() if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD
+    ]
+    if cls is None or required:
+        raise InputError(
+            f"`--sampler` must name a sampler of Optuna that needs no arguments, but got ({name}): "
+            f"choose one of ({', '.join([DESIGN, *known])})."
+        )
+    return cls(**({"seed": seed} if "seed" in arguments else {}))
+
+
+def _suggest(trial: optuna.Trial, path: str, law: Law) -> Any:
+    distribution = distribution_of(path, law)
+    if isinstance(distribution, FloatDistribution):
+        return trial.suggest_float(path, distribution.low, distribution.high, log=distribution.log)
+    assert isinstance(distribution, CategoricalDistribution)
+    return trial.suggest_categorical(path, distribution.choices)
+
+
+def distribution_of(path: str, law: Law) -> BaseDistribution:
+    """The law in Optuna's words; a dropout rate may be 0 too, which is the twin's."""
+    law = law.then if isinstance(law, Conditional) else law
+    also = path.startswith(DROPOUT)
+    if isinstance(law, Choice):
+        return CategoricalDistribution(
+            law.values if 0.0 in law.values or not also else (0.0, *law.values)
+        )
+    low = min(law.low, 0.0) if also else law.low
+    return FloatDistribution(low, law.high, log=isinstance(law, LogUniform))

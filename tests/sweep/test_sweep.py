@@ -1,0 +1,227 @@
+"""Whole sweeps, the smallest there are, on SQLite."""
+
+import collections
+import json
+import math
+import os
+import pathlib
+import signal
+import threading
+import time
+
+import jax
+import pytest
+
+
+def rows_of(study):
+    """How often each row of the design is complete."""
+    from optuna.trial import TrialState
+
+    complete = study.trials(TrialState.COMPLETE)
+    return collections.Counter(trial.user_attrs["result"]["trial"] for trial in complete)
+
+
+def once(rows):
+    return {row.trial: 1 for row in rows}
+
+
+def timeless(result):
+    return {name: value for name, value in result.items() if name not in ("seconds", "traces")}
+
+
+def begin(space, name="s", **options):
+    from lengthwise.sweep import make_study
+
+    return make_study(space, f"sqlite:///{name}.db", name, **options)
+
+
+def test_more_draws_later_one_trace_a_shape_and_the_same_as_single_runs(tiny):
+    from lengthwise.sweep import design, run_trial
+
+    study = begin(tiny, seed=3)
+    assert study.enqueue(2) == 4
+    assert study.enqueue(2) == 0
+    assert study.work() == 4
+    assert rows_of(study) == once(design(tiny, 2, 3))
+    study = begin(tiny, seed=3)
+    assert study.enqueue(3) == 2
+    assert study.work() == 2
+    rows = design(tiny, 3, 3)
+    assert rows_of(study) == once(rows)
+    results = {result["trial"]: result for result in study.results()}
+    assert sum(result["traces"] for result in results.values()) == 2
+    for row in rows[1::3]:
+        single = json.loads(json.dumps(run_trial(tiny, row)))
+        assert timeless(single) == timeless(results[row.trial])
+        assert single["traces"] == 0
+    drawn, twin = results[0], results[1]
+    assert drawn["seed"] == twin["seed"]
+    assert drawn["weights"]["raw"] != twin["weights"]["raw"]
+    assert set(drawn["weights"]) == {"raw", "EMA_decay0.99", "BEMA"}
+    measured = drawn["weights"]["raw"]
+    lengths, tvs = (measured["by_length"][column] for column in ("length", "tv"))
+    unseen = [tv for n, tv in zip(lengths, tvs, strict=True) if n > 3]
+    assert measured["log_tv_unseen"] == pytest.approx(sum(map(math.log, unseen)) / len(unseen))
+    assert drawn["mediators"]["displacement_ratio"][2] == 1.0
+    tokens = drawn["mediators"]["effective_tokens"]
+    assert tokens[0] == pytest.approx(1.0)
+    assert all(1 <= count <= n + 1.001 for n, count in enumerate(tokens))
+
+
+def test_a_study_of_another_space_is_refused(tiny):
+    from lengthwise import InputError
+    from lengthwise.sweep import Choice, SearchSpace
+
+    begin(tiny)
+    with pytest.raises(InputError, match="made with another \\(digest\\)"):
+        begin(SearchSpace(tiny.base, {"model.width": Choice((4,))}))
+    with pytest.raises(InputError, match="made with another \\(seed\\)"):
+        begin(tiny, seed=1)
+
+
+def test_a_diverged_trial_is_a_result_with_its_reason(tiny):
+    import dataclasses
+
+    from lengthwise.sweep import draw_row, run_trial
+
+    row = draw_row(tiny, 0, 0)
+    row = dataclasses.replace(row, params=row.params | {"hparams.learning_rate": 1e30})
+    result = run_trial(tiny, row)
+    assert result["status"] == "diverged"
+    assert "not finite" in result["message"]
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_a_failed_trial_is_named_and_the_others_go_on(tiny, monkeypatch):
+    from lengthwise.sweep import _study
+
+    ran = []
+
+    def fail_once(space, row):
+        ran.append(row.trial)
+        if row.trial == 1:
+            raise RuntimeError("broken")
+        return {"trial": row.trial, "weights": {}}
+
+    monkeypatch.setattr(_study, "run_trial", fail_once)
+    study = begin(tiny)
+    study.enqueue(2)
+    study.work()
+    assert sorted(ran) == [0, 1, 2, 3]
+    assert study.counts() == {"rows": 4, "done": 3, "running": 0, "failed": 1}
+    assert study.errors() == ["trial 1: RuntimeError: broken"]
+    monkeypatch.setattr(_study, "run_trial", lambda space, row: {"trial": row.trial, "weights": {}})
+    assert study.enqueue(2) == 1
+    study.work()
+    assert study.counts() == {"rows": 4, "done": 4, "running": 0, "failed": 0}
+
+
+def test_a_lost_connection_is_retried(tiny, monkeypatch):
+    import optuna
+
+    from lengthwise.sweep import _database, retried
+
+    monkeypatch.setattr(_database.time, "sleep", lambda seconds: None)
+    left = [3]
+
+    def action():
+        if left[0]:
+            left[0] -= 1
+            raise optuna.exceptions.StorageInternalError("lost")
+        return "there"
+
+    assert retried(action) == "there"
+    left[0] = 100
+    from lengthwise import StorageError
+
+    with pytest.raises(StorageError, match="must be reachable"):
+        retried(action)
+
+
+def test_a_sampler_of_optuna_searches_the_same_space(tiny, monkeypatch):
+    from lengthwise.sweep import _study
+
+    seen = []
+
+    def run_trial(space, row):
+        seen.append(row)
+        return {"trial": row.trial, "weights": {"raw": {"log_tv_unseen": -1.0}}}
+
+    monkeypatch.setattr(_study, "run_trial", run_trial)
+    study = begin(tiny, sampler="TPESampler")
+    study.enqueue(12)
+    assert study.work() == 12
+    assert study.counts() == {"rows": 12, "done": 12, "running": 0, "failed": 0}
+    for row in seen:
+        assert 1e-4 <= row.params["hparams.learning_rate"] <= 1e-2
+        assert tiny.shapes()[row.shape] == {"model.width": row.params["model.width"]}
+        assert not row.twin
+
+
+def test_a_worker_killed_with_9_loses_nothing(tiny):
+    """Two workers; one is killed inside a trial. The other takes its trial over."""
+    from optuna.trial import TrialState
+
+    from lengthwise.sweep import Choice, SearchSpace, design, run_workers
+
+    space = SearchSpace(tiny.base, {**tiny.laws, "model.width": Choice((4,))})
+    study = begin(space, heartbeat=1)
+    study.enqueue(4)
+    killed = []
+
+    def kill():
+        deadline = time.monotonic() + 60
+        while not killed and time.monotonic() < deadline:
+            for trial in study.trials(TrialState.RUNNING):
+                if "process" in trial.user_attrs:
+                    os.kill(trial.user_attrs["process"][1], signal.SIGKILL)
+                    killed.append(trial.number)
+                    return
+            time.sleep(0.05)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    run_workers(study, "sqlite:///s.db", 2, heartbeat=1, poll=0.2)
+    killer.join()
+    [number] = killed
+    assert rows_of(study) == once(design(space, 4, 0))
+    assert study.trials()[number].state == TrialState.FAIL
+    assert study.counts() == {"rows": 8, "done": 8, "running": 0, "failed": 0}
+    for process in {tuple(t.user_attrs["process"]) for t in study.trials(TrialState.COMPLETE)}:
+        mine = [
+            t for t in study.trials(TrialState.COMPLETE) if t.user_attrs["process"] == [*process]
+        ]
+        assert sum(t.user_attrs["result"]["traces"] for t in mine) == 1
+
+
+def test_the_command_resumes_and_exports(call, tiny, monkeypatch):
+    from lengthwise.sweep import _study, _workers
+
+    def run_trial(space, row):
+        result = vars(row) | {"status": "completed", "message": "", "seconds": 1.0, "traces": 0}
+        measured = {"log_tv_unseen": -1.0, "by_length": {}}
+        return result | {"weights": {"raw": measured}, "mediators": {}}
+
+    def here(study, storage, workers, *, show):
+        del storage, workers
+        if ended[0]:
+            study.work()
+        show(study.counts(), 1.0)
+
+    ended = [False]
+    monkeypatch.setattr(_study, "run_trial", run_trial)
+    monkeypatch.setattr("lengthwise.sweep.run_workers", here)
+    assert _workers.run_workers is not here
+    argv = ["sweep", "run", "tiny", "--draws", "2", "--out", "s", "--no-compile-cache"]
+    values = call(argv, 130)
+    assert values["counts"] == {"rows": 4, "done": 0, "running": 0, "failed": 0}
+    ended[0] = True
+    assert call(argv)["counts"]["done"] == 4
+    lines = pathlib.Path("s/trials.jsonl").read_text().splitlines()
+    assert [json.loads(line)["trial"] for line in lines] == [0, 1, 2, 3]
+    header = pathlib.Path("s/trials.csv").read_text().splitlines()[0].split(",")
+    assert {"trial", "twin", "model.width", "log_tv_unseen/raw"} <= set(header)
+    assert call(["sweep", "status", "s"])["counts"]["done"] == 4
+    argv[argv.index("tiny")] = "attention-only"
+    assert "made with another" in call(argv, 2)["error"]
+    jax.config.update("jax_enable_compilation_cache", True)

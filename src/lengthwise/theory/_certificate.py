@@ -183,6 +183,8 @@ def certify(
         lengths=bad or chosen,
     )
     margins = ExactMargins(layer) if method == "exact" else FastMargins(layer)
+    if isinstance(margins, FastMargins):
+        margins.prepare(chosen)
     rows = [_certify_length(layer, margins, length, tolerance) for length in chosen]
     return Certificate(layer.vocab, method, tolerance, tuple(_replayed(built, rows, tolerance)))
 
@@ -205,7 +207,8 @@ def _certify_length(
         candidates, tight = found.candidates, False
     rate = rate_of_odds(odds)
     variation = float(np.max(variation_bound(rate, spread, vocab - length)))
-    measured = [_measured(layer.logits(c)[0], c) for c in candidates]
+    logits = layer.logits(np.stack(candidates))
+    measured = [_measured(f, c) for f, c in zip(logits, candidates, strict=True)]
     attained = min(margin for margin, _ in measured)
     by_margin = tolerance is None or attained <= 0
     worst = (

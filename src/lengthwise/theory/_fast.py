@@ -18,6 +18,7 @@ smallest. QED.
 Several heads add up. Exact on balanced constructions with one head, where R = R_B = 0.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -108,16 +109,27 @@ class FastMargins:
             deviation if self._order is None else np.take_along_axis(deviation, first.order, axis=1)
         )
         self._width = _widths(layer)
+        self._found: dict[int, tuple] = {}
 
-    def at(self, length: int) -> FastBound:
-        """The bounds at a length."""
+    def prepare(self, lengths: Sequence[int]) -> None:
+        """Work out many lengths, block by block: the arrays are read once and not once a length."""
         vocab = self.layer.vocab
         rows = max(1, BLOCK // vocab)
         blocks = [slice(start, min(start + rows, vocab)) for start in range(0, vocab, rows)]
-        scale = _NormScale(self.layer, length) if self.layer.epsilon is not None else None
-        bound = lambda block: self._block(block, length, scale)
-        parts = each(bound, blocks, threads=len(blocks) > 1)
-        own, least, worst, spread = (np.concatenate(column) for column in zip(*parts, strict=True))
+        scales = {length: self._scale(length) for length in lengths}
+        bounds = lambda block: [self._block(block, length, scales[length]) for length in lengths]
+        parts = each(bounds, blocks, threads=len(blocks) > 1)
+        for length, found in zip(lengths, zip(*parts, strict=True), strict=True):
+            self._found[length] = tuple(
+                np.concatenate(column) for column in zip(*found, strict=True)
+            )
+
+    def at(self, length: int) -> FastBound:
+        """The bounds at a length."""
+        if length not in self._found:
+            self.prepare([length])
+        scale = self._scale(length)
+        own, least, worst, spread = self._found.pop(length)
         odds = self._odds(own, least, length, scale)
         both = np.minimum(own, least)
         q = int(np.argmin(both))
@@ -128,6 +140,9 @@ class FastMargins:
             self._sequence(risky, int(worst[risky]), length),
         ]
         return FastBound(float(both[q]), spread, odds, candidates)
+
+    def _scale(self, length: int) -> "_NormScale | None":
+        return None if self.layer.epsilon is None else _NormScale(self.layer, length)
 
     def _margins(self, rows: Rows, length: int, scale: "_NormScale | None") -> tuple:
         """M[q, q], M[q, x], the spread; M[q, x] is at most `f_y - f_x` on every sequence that ends in q

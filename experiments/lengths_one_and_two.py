@@ -4,8 +4,8 @@ Claim (arXiv 2510.08341, section 4): balanced displacement at lengths 1 and 2 ca
 lengths with precision 2/s. Here v = d = 16, one head, trained with the exact loss and with sampled
 tokens. Expected: under the exact loss the certified illegal token rate is below chance at every
 length up to 4, twice the training length, in 5 of 5 seeds (in fact at every length up to 15), and 3
-of 5 are proved to separate legal from illegal at every length; the others lose one token's margin
-(one of them collapsed to rank v - 2). With sampled tokens the proof ends between lengths 3 and 6.
+of 5 are proved to separate legal from illegal at every length. Seed 2 has a token with r = -2.2 and so
+a horizon, at length 9; seed 3 merged two tokens (B + D of rank v - 2). With sampled tokens the proof ends between lengths 3 and 6.
 
     .venv/bin/python experiments/lengths_one_and_two.py        # about 40 s on 2 cores, no GPU
 

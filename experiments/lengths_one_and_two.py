@@ -5,7 +5,8 @@ lengths with precision 2/s. Here v = d = 16, one head, trained with the exact lo
 tokens. Expected: under the exact loss the certified illegal token rate is below chance at every
 length up to 4, twice the training length, in 5 of 5 seeds (in fact at every length up to 15), and 3
 of 5 are proved to separate legal from illegal at every length. Seed 2 has a token with r = -2.2 and so
-a horizon, at length 9; seed 3 merged two tokens (B + D of rank v - 2). With sampled tokens the proof ends between lengths 3 and 6.
+a horizon, at length 9; seed 3 merged two tokens (B + D of rank v - 2). With sampled
+tokens the proof ends between lengths 3 and 6.
 
     .venv/bin/python experiments/lengths_one_and_two.py        # about 40 s on 2 cores, no GPU
 

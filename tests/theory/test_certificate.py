@@ -101,7 +101,7 @@ def test_margins_and_spread_against_every_sequence(kind, vocab, heads, seed):
                 assert found.spread[q] <= value + 3 * slack
             assert quick.spread[q] >= value - slack
         assert quick.margin <= real["margin"] + slack
-        own, others, _ = fast._margins(slice(0, vocab), length, None)
+        own, others, _ = fast._margins(slice(0, vocab), length)
         for (q, x, _), value in real["margins"].items():
             place = x if fast._order is None else int(fast._heads[0].rank[q, x])
             assert (own[q] if x == q else others[q, place]) <= value + slack

@@ -9,9 +9,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Union
-
-import tyro
+from typing import Any
 
 from .._core import LengthwiseError
 from ._bounds import Bounds
@@ -21,7 +19,7 @@ from ._demo import Demo
 from ._evaluate import Evaluate
 from ._exit_codes import EXIT_CODES_HELP, ExitCode
 from ._json import strict
-from ._parse import UsageError, parse
+from ._parse import UsageError, parse, subcommands
 from ._report import Report
 from ._sweep import Sweep
 from ._train import Train
@@ -69,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code, values = _failed(
             error,
             ExitCode.INTERRUPTED,
-            "interrupted; a run that had begun goes on by `lengthwise train --resume DIR`",
+            "interrupted; a run that had begun goes on by `lengthwise train --resume DIR`, a sweep by "
+            "its own command",
         )
     except Exception as error:
         traceback.print_exc()
@@ -90,12 +89,8 @@ def _parse(words: list[str]) -> Command:
             f"A command must be one of ({', '.join(COMMANDS)}), but got ({words[0]}): "
             f"{f'perhaps `{close[0]}` was meant' if close else 'see `lengthwise --help`'}."
         )
-    options = tuple(
-        Annotated[cls, tyro.conf.subcommand(name, description=(cls.__doc__ or "").split("\n")[0])]
-        for name, cls in COMMANDS.items()
-    )
-    union: Any = Union[options]  # noqa: UP007
-    return parse(union, words or ["--help"], prog="lengthwise", description=DESCRIPTION)
+    options = subcommands(COMMANDS)
+    return parse(options, words or ["--help"], prog="lengthwise", description=DESCRIPTION)
 
 
 def _failed(error: BaseException, code: int, sentence: str) -> tuple[int, dict[str, Any]]:

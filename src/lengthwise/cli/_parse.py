@@ -3,7 +3,8 @@
 import contextlib
 import io
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Union
 
 import tyro
 
@@ -51,6 +52,15 @@ def parse(
                 raise cause from None
             cause = cause.__context__
         raise UsageError(f"{_sentence(text.getvalue())}; see `{prog} --help`.") from None
+
+
+def subcommands(commands: Mapping[str, Any]) -> Any:
+    """The union of commands by name, each described by the first line of its class."""
+    options = tuple(
+        Annotated[cls, tyro.conf.subcommand(name, description=(cls.__doc__ or "").split("\n")[0])]
+        for name, cls in commands.items()
+    )
+    return Union[options]  # noqa: UP007
 
 
 def _sentence(box: str) -> str:

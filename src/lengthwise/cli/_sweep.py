@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Union
-
-import tyro
+from typing import Any
 
 from ._command import Outcome
-from ._parse import UsageError, parse
+from ._parse import UsageError, parse, subcommands
 from ._sweep_effects import SweepEffects
 from ._sweep_run import SweepRun
 from ._sweep_status import SweepStatus
@@ -37,12 +35,8 @@ class Sweep:
                 f"A command of `{prog}` must be one of ({', '.join(COMMANDS)}), but got ({argv[0]}): "
                 f"see `{prog} --help`."
             )
-        options = tuple(
-            Annotated[c, tyro.conf.subcommand(name, description=(c.__doc__ or "").split("\n")[0])]
-            for name, c in COMMANDS.items()
-        )
-        union: Any = Union[options]  # noqa: UP007
-        return parse(union, argv or ["--help"], prog=prog, description=Sweep.__doc__)
+        options = subcommands(COMMANDS)
+        return parse(options, argv or ["--help"], prog=prog, description=Sweep.__doc__)
 
     def run(self) -> Outcome:
         """It is a subcommand that runs."""

@@ -3,9 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .._core import require
 from ._config import DropoutRates
-from ._transformer import Transformer
+from ._transformer import Transformer, input_length
 
 
 def attention_weights(
@@ -22,14 +21,7 @@ def attention_weights(
 
     **Example:** `attention_weights(model, jnp.array([[3, 1, 2]]))[0][0, :, -1]`, the last token's.
     """
-    length = tokens.shape[-1]
-    require(
-        length <= model.sizes.max_len,
-        "`positions <= max_len`",
-        "shorten the input or build the model for a longer task",
-        positions=length,
-        max_len=model.sizes.max_len,
-    )
+    length = input_length(tokens, model.sizes)
     positions, params = model.positions, model.position_params
     places = positions.places(length, key=None)
     x = positions.embed(params, model.embedding[jnp.asarray(tokens)], places)

@@ -66,14 +66,7 @@ class Transformer(AbstractModel):
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "*batch len vocab"]:
         """Logits of the next token after every prefix; see `AbstractModel`."""
-        length = tokens.shape[-1]
-        require(
-            length <= self.sizes.max_len,
-            "`positions <= max_len`",
-            "shorten the input or build the model for a longer task",
-            positions=length,
-            max_len=self.sizes.max_len,
-        )
+        length = input_length(tokens, self.sizes)
         rates = DropoutRates() if dropout is None else dropout
         place_key, embedding_key, *keys = split_or_none(key, 2 + len(self.blocks))
         places = self.positions.places(length, key=place_key)
@@ -91,6 +84,19 @@ class Transformer(AbstractModel):
         if self.unembedding is not None:
             return self.unembedding
         return jnp.transpose(self.embedding[: self.sizes.vocab])
+
+
+def input_length(tokens: Int[Array, "*batch len"], sizes: Sizes) -> int:
+    """The number of positions, refused if the model has no place for them."""
+    length = tokens.shape[-1]
+    require(
+        length <= sizes.max_len,
+        "`positions <= max_len`",
+        "shorten the input or build the model for a longer task",
+        positions=length,
+        max_len=sizes.max_len,
+    )
+    return length
 
 
 _dropout = dropout  # the name is an argument of `__call__`

@@ -2,16 +2,14 @@
 
 import pathlib
 from collections.abc import Sequence
-from typing import Any
-
-import jinja2
 
 from .._core import write_bytes
 from ._chart import Chart
 from ._displacement import displacement_charts
-from ._export import inline_svg, write_chart
+from ._export import write_chart
 from ._heatmap import heatmap_charts
 from ._load import Run, load_runs
+from ._page import chart_view, page
 from ._plots import length_charts
 from ._summary import summary_sentence
 from ._tables import SUMMARY, differing, length_view, provenance_view, summary_view
@@ -39,9 +37,9 @@ def render(runs: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> pathl
     found = charts(loaded)
     for chart in found:
         write_chart(chart, out / "figures")
-    page = out / "index.html"
-    write_bytes(page, to_html(loaded, found).encode())
-    return page
+    path = out / "index.html"
+    write_bytes(path, to_html(loaded, found).encode())
+    return path
 
 
 def charts(runs: Sequence[Run]) -> list[Chart]:
@@ -52,15 +50,9 @@ def charts(runs: Sequence[Run]) -> list[Chart]:
 
 def to_html(runs: Sequence[Run], found: Sequence[Chart]) -> str:
     """The page as text."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lengthwise.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     columns, rows = length_view(runs)
-    return environment.get_template("report.html").render(
+    return page(
+        "report.html",
         title=", ".join(run.name for run in runs),
         sentence=summary_sentence(runs),
         notes=[note for run in runs for note in run.notes],
@@ -69,18 +61,8 @@ def to_html(runs: Sequence[Run], found: Sequence[Chart]) -> str:
         summary_columns=SUMMARY,
         summary=summary_view(runs),
         differing=differing(runs),
-        charts=[_chart_view(chart) for chart in found],
+        charts=[chart_view(chart) for chart in found],
         length_columns=columns,
         length_rows=rows,
         provenance=[(run.name, provenance_view(run)) for run in runs],
     )
-
-
-def _chart_view(chart: Chart) -> dict[str, Any]:
-    svgs = [
-        inline_svg(panel, name=f"{chart.name}{i}", title=f"{chart.title}. {panel.title}")
-        for i, panel in enumerate(chart.panels)
-    ]
-    return {"svgs": svgs} | {
-        name: getattr(chart, name) for name in ("name", "title", "caption", "columns", "keys")
-    }

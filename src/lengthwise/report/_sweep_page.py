@@ -5,11 +5,10 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jinja2
-
 from .._core import write_bytes, write_csv
-from ._export import inline_svg, write_chart
+from ._export import write_chart
 from ._format import MISSING, format_value
+from ._page import chart_view, page
 from ._sweep_charts import sweep_charts, value_of, varying
 from ._sweep_effects import FAMILIES, sweep_effects
 from ._sweep_table import HEAD, contrast_label, effect_cells, missing_pairs
@@ -56,33 +55,27 @@ def write_sweep_page(
     for chart in charts:
         write_chart(chart, out / "figures")
     write_csv(out / "effects.csv", effects)
-    page = out / "index.html"
-    write_bytes(page, sweep_html(sweep, effects, charts, name=name).encode())
-    return page
+    path = out / "index.html"
+    write_bytes(path, sweep_html(sweep, effects, charts, name=name).encode())
+    return path
 
 
 def sweep_html(
     sweep: Sweep, effects: Sequence[Mapping[str, Any]], charts: Sequence[Any], *, name: str
 ) -> str:
     """The page as text."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lengthwise.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     titles, trials = trials_view(sweep)
     count = sweep.counts()
     done = count["trials"] - count["diverged"]
-    return environment.get_template("sweep.html").render(
+    return page(
+        "sweep.html",
         title=name,
         sentence=f"{count['trials']} trials of {count['draws']} drawn configurations: {done} "
         f"completed, {count['diverged']} diverged; {count['pairs']} pairs with and without dropout.",
         notes=sweep.notes(),
         verdicts=verdicts(effects) if effects else [],
         smallest=f"{SMALLEST:.3f}",
-        charts=[_chart_view(chart) for chart in charts],
+        charts=[chart_view(chart) for chart in charts],
         effect_titles=("family", "endpoint", "weights", *HEAD, "missing"),
         effects=[_effect_view(row) for row in effects],
         tables=list(dict.fromkeys(_table_name(row) for row in effects)),
@@ -147,14 +140,4 @@ def _effect_view(row: Mapping[str, Any]) -> dict[str, Any]:
         "cells": cells,
         "missing": missing_pairs(row),
         "significant": significant,
-    }
-
-
-def _chart_view(chart: Any) -> dict[str, Any]:
-    svgs = [
-        inline_svg(panel, name=f"{chart.name}{i}", title=f"{chart.title}. {panel.title}")
-        for i, panel in enumerate(chart.panels)
-    ]
-    return {"svgs": svgs} | {
-        name: getattr(chart, name) for name in ("name", "title", "caption", "columns", "keys")
     }

@@ -22,8 +22,7 @@ orthonormal basis.
 Why not d = v - 1: then some $n \ne 0$ has $n^T E = 0$, hence $n^T B P = n^T D P = 0$. With the B and D of
 step 2 both $n_x r_x$ and $n_x \delta'_x$ are constant in x, so r is a multiple of $\delta'$; and r = 0 is
 not possible at all (see `_homogeneous`). A width above v - 1 is the price of free r; `Homogeneous` is
-the tight
-one. d_v = v - 1 is tight here too.
+the tight one. d_v = v - 1 is tight here too.
 """
 
 import dataclasses

@@ -15,7 +15,6 @@ stands at the last place, each other token at the place that is worst for it, as
 shared.
 """
 
-import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -46,12 +45,8 @@ class Weights(NamedTuple):
     error: Float[np.ndarray, "..."]
 
 
-@dataclasses.dataclass
 class ExactMargins:
     """The margins of a model, length after length (each starts from the answers of the last)."""
-
-    layer: OneLayer
-    heads: list[tuple[int, Rounded]]
 
     def __init__(self, layer: OneLayer):
         self.layer = layer
@@ -78,8 +73,7 @@ class ExactMargins:
                 sizes = sizes + np.maximum(np.abs(part), np.abs(legal))
             roundings = gamma(len(self.heads) + 4) * np.where(np.isfinite(sizes), sizes, 0.0)
             lower[q] = total - roundings
-            legal = np.where(_legal_pairs(vocab, q), total_legal - roundings, np.inf)
-            spread[q] = max(0.0, -float(np.min(legal, initial=0.0)))
+            spread[q] = max(0.0, -float(np.min(total_legal - roundings)))
 
         each(fill, range(vocab), threads=vocab >= 16)
         return Margins(lower, spread)
@@ -103,19 +97,17 @@ class ExactMargins:
     def _head(self, q: int, length: int, number: int, weights: Weights) -> tuple:
         """Lower bounds of a head's part: x = q, x other, both legal."""
         vocab = self.layer.vocab
-        grid_x, grid_y = (g.ravel() for g in np.meshgrid(*[np.arange(vocab)] * 2, indexing="ij"))
+        pairs = ~np.eye(vocab, dtype=bool)
+        pairs[q] = pairs[:, q] = False
+        x, y = np.nonzero(pairs)
         last = self._least(q, length, number, weights, np.full(vocab, q), np.arange(vocab), "last")
         last[q] = np.inf  # no margin: y is q itself
         other = np.full((vocab, vocab), np.inf)
         if length >= 2:
-            keep = (grid_x != grid_y) & (grid_x != q) & (grid_y != q)
-            found = self._least(q, length, number, weights, grid_x[keep], grid_y[keep], "other")
-            other[grid_x[keep], grid_y[keep]] = found
+            other[pairs] = self._least(q, length, number, weights, x, y, "other")
         legal = np.full((vocab, vocab), np.inf)
         if length <= vocab - 2:
-            keep = (grid_x != grid_y) & (grid_x != q) & (grid_y != q)
-            found = self._least(q, length, number, weights, grid_x[keep], grid_y[keep], "legal")
-            legal[grid_x[keep], grid_y[keep]] = found
+            legal[pairs] = self._least(q, length, number, weights, x, y, "legal")
         return last, other, legal
 
     def _least(self, q, length, number, weights, x, y, kind) -> np.ndarray:
@@ -204,7 +196,7 @@ def relative_weights(scores: Rounded, vocab: int) -> Weights:
             "divide the query weights by a constant."
         )
     value = np.exp(np.clip(exponent, -limit, limit).astype(dtype))
-    error = np.expm1(np.minimum(radius, 1.0)) * 1.01 + 8 * UNIT
+    error = np.expm1(np.minimum(radius, 700.0)) * 1.01 + 8 * UNIT  # of 700 it is still finite
     return Weights(np.moveaxis(value, 0, -1), np.moveaxis(error, 0, -1))
 
 
@@ -215,13 +207,6 @@ def differences(
     value = row[None, :] - row[:, None]
     size = np.abs(row)[None, :] + np.abs(row)[:, None]
     return value, (radius[None, :] + radius[:, None]) + 2 * UNIT * size
-
-
-def _legal_pairs(vocab: int, q: int) -> np.ndarray:
-    pairs = ~np.eye(vocab, dtype=bool)
-    pairs[q] = False
-    pairs[:, q] = False
-    return pairs
 
 
 def _placed(problem: Ratios, tokens: list[int], ratio: float, length: int) -> list[int]:

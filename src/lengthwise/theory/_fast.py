@@ -109,6 +109,7 @@ class FastMargins:
             deviation if self._order is None else np.take_along_axis(deviation, first.order, axis=1)
         )
         self._width = _widths(layer)
+        self._scale = None if layer.epsilon is None else _NormScale(layer)
         self._found: dict[int, tuple] = {}
 
     def prepare(self, lengths: Sequence[int]) -> None:
@@ -116,8 +117,7 @@ class FastMargins:
         vocab = self.layer.vocab
         rows = max(1, BLOCK // vocab)
         blocks = [slice(start, min(start + rows, vocab)) for start in range(0, vocab, rows)]
-        scales = {length: self._scale(length) for length in lengths}
-        bounds = lambda block: [self._block(block, length, scales[length]) for length in lengths]
+        bounds = lambda block: [self._block(block, length) for length in lengths]
         parts = each(bounds, blocks, threads=len(blocks) > 1)
         for length, found in zip(lengths, zip(*parts, strict=True), strict=True):
             self._found[length] = tuple(
@@ -128,9 +128,8 @@ class FastMargins:
         """The bounds at a length."""
         if length not in self._found:
             self.prepare([length])
-        scale = self._scale(length)
         own, least, worst, spread = self._found.pop(length)
-        odds = self._odds(own, least, length, scale)
+        odds = self._odds(own, least, length)
         both = np.minimum(own, least)
         q = int(np.argmin(both))
         x = q if own[q] <= least[q] else int(worst[q])
@@ -141,10 +140,7 @@ class FastMargins:
         ]
         return FastBound(float(both[q]), spread, odds, candidates)
 
-    def _scale(self, length: int) -> "_NormScale | None":
-        return None if self.layer.epsilon is None else _NormScale(self.layer, length)
-
-    def _margins(self, rows: Rows, length: int, scale: "_NormScale | None") -> tuple:
+    def _margins(self, rows: Rows, length: int) -> tuple:
         """M[q, q], M[q, x], the spread; M[q, x] is at most `f_y - f_x` on every sequence that ends in q
         and has x. The tokens x are in the order of `_order`; the entry of q itself is inf.
         """
@@ -169,14 +165,14 @@ class FastMargins:
         itself = 0 if self._order is not None else np.arange(self.layer.vocab)[rows]
         own = own + self._deviation[rows][place, itself]
         spread = self._spread[rows]
-        if scale is not None:
+        if self._scale is not None:
             column = None if self._order is None else self._order[rows]
-            own, total, spread = scale.apply(own, total, spread, self._width, rows, column)
+            own, total, spread = self._scale.apply(own, total, spread, self._width, rows, column)
         total[place, itself] = np.inf
         return own, total, spread
 
-    def _block(self, rows: slice, length: int, scale: "_NormScale | None") -> tuple:
-        own, others, spread = self._margins(rows, length, scale)
+    def _block(self, rows: slice, length: int) -> tuple:
+        own, others, spread = self._margins(rows, length)
         place = np.arange(own.shape[0])
         if length == 1:  # no other token is in the sequence
             return own, np.full_like(own, np.inf), np.arange(rows.start, rows.stop), spread
@@ -184,7 +180,7 @@ class FastMargins:
         token = worst if self._order is None else self._order[rows][place, worst]
         return own, others[place, worst], token, spread
 
-    def _odds(self, own, least, length: int, scale) -> Float[np.ndarray, " vocab"]:
+    def _odds(self, own, least, length: int) -> Float[np.ndarray, " vocab"]:
         """ITR / (1 - ITR) <= (e^-M[q,q] + sum of the s-1 largest e^-M[q,x]) / (v - s).
 
         First with all s - 1 at the largest; the sum itself for the last tokens where that is worst.
@@ -196,7 +192,7 @@ class FastMargins:
             return exp(own) * share
         odds = (exp(own) + (length - 1) * exp(least)) * share
         rows = np.argsort(-odds)[:REFINED]
-        others = self._margins(rows, length, scale)[1]
+        others = self._margins(rows, length)[1]
         smallest = np.partition(others, length - 2, axis=1)[:, : length - 1]
         sums = (exp(own[rows]) + np.sum(exp(smallest), axis=1)) * share
         odds[rows] = np.minimum(odds[rows], sums)
@@ -298,10 +294,10 @@ def _widths(layer: OneLayer) -> Float[np.ndarray, " vocab"]:
 class _NormScale:
     """What a final norm does to margins that are known before it: see `_final_norm.py`."""
 
-    def __init__(self, layer: OneLayer, length: int):
+    def __init__(self, layer: OneLayer):
         assert layer.epsilon is not None
         self.dim, self.extra = layer.dim, layer.dim * layer.epsilon
-        self.largest = largest_square(layer, length)
+        self.largest = largest_square(layer, 1)  # without positions, of any length
         self.offset = layer.offset.value
         self.offset_error = float(np.max(layer.offset.radius)) + 4 * UNIT * float(
             np.max(np.abs(self.offset))

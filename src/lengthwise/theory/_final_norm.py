@@ -23,7 +23,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from ._exact import ExactMargins, Margins, differences, relative_weights
+from ._exact import ExactMargins, Margins, Weights, differences, relative_weights
 from ._one_layer import OneLayer
 from ._ratio import Ratios, least_ratios, least_set, sound_ratios
 from ._rounding import UNIT, Rounded, gamma
@@ -42,7 +42,10 @@ def normed_margins(exact: ExactMargins, before: Margins, length: int) -> Margins
     largest = largest_square(layer, length)
     smallest = _smallest_square(layer, before.lower, length)
     alone = len(exact.heads) == 1 and layer.places == 1
-    squares = [_Squares(exact, q, length) for q in range(vocab)] if alone else []
+    own, squares = layer.residual_logits(length), []
+    if alone:
+        weights = relative_weights(layer.scores(length).at(exact.heads[0][0]), vocab)
+        squares = [_Squares(layer, weights, q, length) for q in range(vocab)]
     for q, square in enumerate(squares):
         largest[q] = min(largest[q], square.largest())
         smallest[q] = max(smallest[q], square.smallest())
@@ -60,7 +63,8 @@ def normed_margins(exact: ExactMargins, before: Margins, length: int) -> Margins
     for q, square in enumerate(squares):
         x, y = np.nonzero(np.isfinite(before.lower[q]) & (before.lower[q] > 0))
         if x.size:
-            tau = _scaled_margins(exact, square, x, y, extra)
+            shift = differences(own.value[q], own.radius[q])
+            tau = _scaled_margins(exact, square, shift, x, y, extra)
             lower[q, x, y] = np.maximum(lower[q, x, y], tau * np.sqrt(dim) * shrink)
     offset, error = differences(layer.offset.value, layer.offset.radius)
     size = np.where(np.isfinite(lower), np.abs(lower), 0.0)
@@ -70,14 +74,21 @@ def normed_margins(exact: ExactMargins, before: Margins, length: int) -> Margins
 
 
 def _scaled_margins(
-    exact: ExactMargins, square: "_Squares", x: np.ndarray, y: np.ndarray, extra: float
+    exact: ExactMargins,
+    square: "_Squares",
+    shifts: tuple[np.ndarray, np.ndarray],
+    x: np.ndarray,
+    y: np.ndarray,
+    extra: float,
 ) -> Float[np.ndarray, " batch"]:
-    """The theorem's tau for the triples (q, x, y), sound; the pairs (q, q, y) come beside the others."""
+    """The theorem's tau for the triples (q, x, y), sound; the pairs (q, q, y) come beside the others.
+
+    `shifts` are B[q, y] - B[q, x] and their errors.
+    """
     q, length = square.q, square.length
     tau = np.full(x.shape, -np.inf)
     squares = np.maximum(square.high, 0.0)  # M_i
-    own = exact.layer.residual_logits(length)
-    shift, shift_error = differences(own.value[q], own.radius[q])
+    shift, shift_error = shifts
     for chosen in (np.flatnonzero(x == q), np.flatnonzero(x != q)):
         if chosen.size == 0:
             continue
@@ -113,11 +124,10 @@ class _Squares:
     - `high`, `low`: M_i and m_i, shape `(vocab,)`; zero for tokens that no sequence has.
     """
 
-    def __init__(self, exact: ExactMargins, q: int, length: int):
-        self.q, self.length, self.vocab = q, length, exact.layer.vocab
-        scores = exact.layer.scores(length).at(exact.heads[0][0])
-        self.weights = relative_weights(scores, self.vocab)
-        hidden = _hidden(exact.layer, q)
+    def __init__(self, layer: OneLayer, weights: Weights, q: int, length: int):
+        self.q, self.length, self.vocab = q, length, layer.vocab
+        self.weights = weights
+        hidden = _hidden(layer, q)
         gram = hidden @ hidden.transposed()
         self.high, self.low = np.zeros(self.vocab), np.zeros(self.vocab)
         others = np.arange(self.vocab) != q

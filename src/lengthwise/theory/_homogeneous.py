@@ -34,9 +34,9 @@ from .._core import require
 from ..models import Transformer, minimal_config
 from ._base import AbstractConstruction
 from ._weights import (
-    balanced_displacements,
     centred_basis,
     explicit_model,
+    homogeneous_displacements,
     homogeneous_horizon,
     require_numbers,
 )
@@ -142,12 +142,9 @@ class Homogeneous(AbstractConstruction):
 
     def displacements(self, tokens: np.ndarray) -> Float[np.ndarray, "batch length"]:
         """Step 3 of the proof, `(batch, length)`."""
-        own, share = self._displacements()
-        return balanced_displacements(own, share, tokens)
-
-    def _displacements(self) -> tuple[np.ndarray, np.ndarray]:
-        own, share = self.attention_displacement, self.residual_displacement
-        return np.full(self.vocab, float(own)), np.full(self.vocab, float(share))
+        return homogeneous_displacements(
+            self.vocab, self.attention_displacement, self.residual_displacement, tokens
+        )
 
     def _dims(self) -> tuple[int, ...]:
         return (self.vocab - 1,) if self.value_dims is None else self.value_dims

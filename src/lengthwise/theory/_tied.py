@@ -11,10 +11,9 @@ Source: arXiv 2510.08341, section 4; docs/theory.md, "Balanced displacement". Sy
 
 That r < 0 is no choice. A model exact at lengths 1 and 2 has $B = c 1^T + 1 \beta^T - diag(r)$ (v >= 4;
 see `_structure`), and $B = E E^T$. So $|E_x - E_y|^2 = (e_x - e_y)^T B (e_x - e_y) = -(r_x + r_y)$ for any
-two tokens, and it is not 0, or else f(x) = f(y) after one token, which length 1 excludes. Hence $r_x +
-r_y < 0$
-for every pair: all tokens but at most one have r < 0, and the sum of `_horizon`, step 4, grows with every
-further token.
+two tokens, and it is not 0, or else f(x) = f(y) after one token, which length 1 excludes. Hence
+$r_x + r_y < 0$ for every pair: all tokens but at most one have r < 0, and the sum of `_horizon`, step 4,
+grows with every further token.
 """
 
 import dataclasses
@@ -27,9 +26,9 @@ from .._core import require
 from ..models import Transformer, minimal_config
 from ._base import AbstractConstruction
 from ._weights import (
-    balanced_displacements,
     centred_basis,
     explicit_model,
+    homogeneous_displacements,
     homogeneous_horizon,
     require_numbers,
 )
@@ -88,9 +87,6 @@ class Tied(AbstractConstruction):
 
     def displacements(self, tokens: np.ndarray) -> Float[np.ndarray, "batch length"]:
         """Step 3 of `Homogeneous`, `(batch, length)`."""
-        own, share = self._displacements()
-        return balanced_displacements(own, share, tokens)
-
-    def _displacements(self) -> tuple[np.ndarray, np.ndarray]:
-        own, share = self.attention_displacement, self.residual_displacement
-        return np.full(self.vocab, float(own)), np.full(self.vocab, float(share))
+        return homogeneous_displacements(
+            self.vocab, self.attention_displacement, self.residual_displacement, tokens
+        )

@@ -105,6 +105,15 @@ def balanced_displacements(
     return predicted_displacements(attention_displacement, residual_displacement, scores, tokens)
 
 
+def homogeneous_displacements(
+    vocab: int, attention_displacement: float, residual_displacement: float, tokens: np.ndarray
+) -> Float[np.ndarray, "batch length"]:
+    """`balanced_displacements` with the same two numbers for every token."""
+    of_each = lambda number: np.full(vocab, float(number))
+    own, share = of_each(attention_displacement), of_each(residual_displacement)
+    return balanced_displacements(own, share, tokens)
+
+
 def homogeneous_horizon(
     vocab: int, attention_displacement: float, residual_displacement: float
 ) -> int | None:

@@ -20,6 +20,22 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("lengthwise")
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """The folder of the compiled programs of commands, shared by the tests of a session alone."""
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, compiled):
+    """An empty current directory, 80 columns, and `compiled` as the cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LENGTHWISE_CACHE", str(compiled))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    return tmp_path
+
+
 @pytest.fixture
 def getkey():
     """A function that gives another key at each call, the same ones in every run."""

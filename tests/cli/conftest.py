@@ -4,19 +4,9 @@ import shutil
 import pytest
 
 
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory):
-    return tmp_path_factory.mktemp("compiled")
-
-
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch, compiled):
-    """An empty current directory, 80 columns, and compiled programs shared by these tests alone."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("LENGTHWISE_CACHE", str(compiled))
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
-    return tmp_path
+def _here(place):
+    """Every test of this folder runs in an empty directory."""
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,16 @@ def test_a_study_of_another_space_is_refused(tiny):
         begin(tiny, seed=1)
 
 
+def test_lengths_outside_the_task_are_refused_before_there_is_a_study(tiny, place):
+    from lengthwise import InputError
+    from lengthwise.sweep import Choice, SearchSpace
+
+    laws = {"training.lengths.max_length": Choice((3, 6))}
+    with pytest.raises(InputError, match=r"max_length <= 5.*max_length=6"):
+        begin(SearchSpace(tiny.base, laws))
+    assert not any(place.iterdir())
+
+
 def test_a_diverged_trial_is_a_result_with_its_reason(tiny):
     import dataclasses
 

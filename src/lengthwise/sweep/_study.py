@@ -15,6 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState
 
 from .._core import InputError, StorageError
+from ..training import build_task, check_lengths
 from ._database import open_storage, retried
 from ._design import Row, design
 from ._laws import Choice, Conditional, Law, LogUniform
@@ -185,9 +186,12 @@ def make_study(
 ) -> Study:
     """The study `name`, made if it is not there.
 
-    **Raises:** `InputError` if it is there with another space, seed or sampler; `StorageError` if
-    the database cannot be reached.
+    **Raises:** `InputError` if it is there with another space, seed or sampler, or if a shape trains
+    on lengths outside the task; `StorageError` if the database cannot be reached.
     """
+    for shape in space.shapes():
+        experiment = space.experiment(shape, seed=0)
+        check_lengths(build_task(experiment), experiment.training.lengths.build())
     database = open_storage(storage, heartbeat=heartbeat)
     study = retried(
         lambda: optuna.create_study(

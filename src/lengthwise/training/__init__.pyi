@@ -33,12 +33,14 @@ from ._config import (
 from ._experiment import (
     ExperimentConfig as ExperimentConfig,
     build_experiment as build_experiment,
+    build_task as build_task,
 )
 from ._loss import mixed_loss as mixed_loss
 from ._optimizer import learning_rate as learning_rate, make_optimizer as make_optimizer
 from ._result import RunResult as RunResult
 from ._streams import STREAMS as STREAMS, stream as stream
 from ._train import (
+    check_lengths as check_lengths,
     describe_run as describe_run,
     described_model as described_model,
     load_config as load_config,

@@ -42,16 +42,23 @@ def build_experiment(
     import jax.random as jr
 
     from ..models import AbstractModel
-    from ..tasks import AbstractTask
     from ._streams import stream
 
     check_hparams(experiment.hparams)
-    task = experiment.task.build() if hasattr(experiment.task, "build") else experiment.task
-    _expect(task, AbstractTask, "task", experiment.task)
+    task = build_task(experiment)
     key = jr.key(experiment.seed)
     model = experiment.model.build(task.sizes, key=stream(key, "model"))
     _expect(model, AbstractModel, "model", experiment.model)
     return task, model, key
+
+
+def build_task(experiment: ExperimentConfig) -> "AbstractTask":
+    """The task of an experiment."""
+    from ..tasks import AbstractTask
+
+    task = experiment.task.build() if hasattr(experiment.task, "build") else experiment.task
+    _expect(task, AbstractTask, "task", experiment.task)
+    return task
 
 
 def _expect(thing: Any, contract: type, name: str, config: Any) -> None:

@@ -83,7 +83,7 @@ def train(
     **Raises:** `InputError` for what cannot be run, `StorageError` if the directory cannot be written.
     """
     check_hparams(hparams)
-    _check_lengths(task, config.lengths.build())  # before there is a directory
+    check_lengths(task, config.lengths.build())  # before there is a directory
     _average_names(build_averages(hparams))
     if directory is None:
         return _run(task, model, config, hparams, None, {}, loggers, key=key)
@@ -120,7 +120,7 @@ def _run(
     key: PRNGKeyArray,
 ) -> RunResult:
     lengths = config.lengths.build()
-    _check_lengths(task, lengths)
+    check_lengths(task, lengths)
     hparams = build_averages(hparams)
     names = _average_names(hparams)
     traced = traced_hparams(hparams)
@@ -314,7 +314,8 @@ def described_model(described: dict[str, Any], task: AbstractTask) -> AbstractMo
     return construct(described["model"]).build(task.sizes, key=stream(key, "model"))
 
 
-def _check_lengths(task: AbstractTask, lengths: AbstractLengths) -> None:
+def check_lengths(task: AbstractTask, lengths: AbstractLengths) -> None:
+    """Refuse a law of lengths that leaves the task."""
     require(
         isinstance(lengths, AbstractLengths) and lengths.max_length in task.lengths(),
         f"`{task.lengths()[0]} <= max_length <= {task.lengths()[-1]}`",

@@ -6,13 +6,14 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._core import InputError, StorageError
 
 
 if TYPE_CHECKING:
     import optuna
+    import sqlalchemy
 
 T = TypeVar("T")
 RETRIES = 8
@@ -50,7 +51,28 @@ def open_storage(url: str, *, heartbeat: int = 15) -> "optuna.storages.RDBStorag
             heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
         )
     logging.getLogger("alembic").setLevel(logging.ERROR)
+    if url.startswith("sqlite"):
+        _lock_from_the_start(storage.engine)
     return storage
+
+
+def _lock_from_the_start(engine: "sqlalchemy.Engine") -> None:
+    """Let each transaction of SQLite begin by taking the write lock.
+
+    Optuna reads a waiting trial "for update" and then marks it as running. SQLite has no such reads: two
+    workers would read the same trial, and both run it. (SQLAlchemy's own recipe for its driver.)
+    """
+    from sqlalchemy import event
+
+    def no_implicit_begin(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+
+    def begin(connection: "sqlalchemy.Connection") -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(engine, "connect", no_implicit_begin)
+    event.listen(engine, "begin", begin)
+    engine.dispose()  # connections from before
 
 
 def retried(action: Callable[[], T], *, retries: int = RETRIES) -> T:

@@ -2,15 +2,26 @@
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
-import jax
+import jax.random as jr
 import numpy as np
 
 from .._core import InputError
 from ..evaluation import Evaluation, attention_dispersion
 from ..models import Transformer
-from ..training import ExperimentConfig, RunResult, build_experiment, chunk_traces, stream, train
+from ..training import (
+    NOISE,
+    ExperimentConfig,
+    RunResult,
+    build_experiment,
+    build_task,
+    chunk_traces,
+    gradient_noise,
+    stream,
+    train,
+)
 from ._design import Row
 from ._paths import DROPOUT
 from ._space import SearchSpace
@@ -28,19 +39,36 @@ def run_trial(space: SearchSpace, row: Row) -> dict[str, Any]:
     began, traces = time.perf_counter(), chunk_traces()
     experiment = row.experiment(space)
     task, model, key = build_experiment(experiment)
+    training, hparams = experiment.training, experiment.hparams
+    result = measure_trial(row, experiment, lambda: train(task, model, training, hparams, key=key))
+    result["seconds"] = time.perf_counter() - began
+    result["traces"] = chunk_traces() - traces
+    return result
+
+
+def measure_trial(
+    row: Row, experiment: ExperimentConfig, run: Callable[[], RunResult]
+) -> dict[str, Any]:
+    """What a trial is remembered by: as `run_trial`, without `seconds` and `traces`.
+
+    **Arguments:**
+
+    - `row`, `experiment`: the row, and its experiment.
+    - `run`: trains it, and measures its weights.
+    """
     result: dict[str, Any] = vars(row) | {"params": _single_rates(row, experiment)}
     result |= {"status": "diverged", "weights": {}, "mediators": {}}
     try:
-        run = train(task, model, experiment.training, experiment.hparams, key=key)
-        result |= {"status": run.status, "message": run.message, "seen": run.seen}
-        result["weights"] = {n: _measured(found, run.seen) for n, found in run.evaluations.items()}
-        result["mediators"] = _mediators(task, run, experiment.training.evaluation, key)
+        done = run()
+        if done.status == "interrupted":
+            raise KeyboardInterrupt
+        result |= {"status": done.status, "message": done.message, "seen": done.seen}
+        result["weights"] = {
+            n: _measured(found, done.seen) for n, found in done.evaluations.items()
+        }
+        result["mediators"] = _mediators(experiment, done)
     except InputError as error:  # finite weights so large that the logits are not numbers
         result["message"] = str(error)
-    if result["status"] == "interrupted":
-        raise KeyboardInterrupt
-    result["seconds"] = time.perf_counter() - began
-    result["traces"] = chunk_traces() - traces
     return result
 
 
@@ -76,8 +104,14 @@ def _measured(found: Evaluation, seen: int) -> dict[str, Any]:
     return {name: _number(value) for name, value in values.items()} | {"by_length": by_length}
 
 
-def _mediators(task: Any, run: RunResult, config: Any, key: jax.Array) -> dict[str, Any]:
-    """Dispersion of the raw weights: attended tokens by length, and Delta(s) / Delta(T)."""
+def _mediators(experiment: ExperimentConfig, run: RunResult) -> dict[str, Any]:
+    """Through what the remedies are said to act, both of the raw weights.
+
+    Dispersion: the effective number of attended tokens by length, and Delta(s) / Delta(T). Noise: of
+    the gradient of one training batch, its part from the labels, both also by training length.
+    """
+    task, config = build_task(experiment), experiment.training.evaluation
+    key = jr.key(experiment.seed)
     raw = run.evaluations["raw"].column("displacement")
     ratio = [_number(value / raw[run.seen]) if raw[run.seen] else None for value in raw.values()]
     found: dict[str, Any] = {"displacement_ratio": ratio, "effective_tokens": None}
@@ -88,6 +122,18 @@ def _mediators(task: Any, run: RunResult, config: Any, key: jax.Array) -> dict[s
         ).rows
         tokens = {n: [r["effective"] for r in rows if r["length"] == n] for n in task.lengths()}
         found["effective_tokens"] = [_number(float(np.mean(v))) for v in tokens.values()]
+    noise = gradient_noise(
+        task,
+        run.models["raw"],
+        experiment.training,
+        exact_loss=experiment.hparams.exact_loss,
+        key=stream(key, "noise"),
+    )
+    for measure, name in zip(
+        NOISE, ("gradient_noise", "label_noise", "gradient_signal"), strict=True
+    ):
+        found[name] = _number(noise.whole[measure])
+        found[f"{name}_by_length"] = [_number(row[measure]) for row in noise.rows[:-1]]
     return found
 
 

@@ -35,6 +35,11 @@ from ._experiment import (
     build_experiment as build_experiment,
     build_task as build_task,
 )
+from ._gradient_noise import (
+    NOISE as NOISE,
+    GradientNoise as GradientNoise,
+    gradient_noise as gradient_noise,
+)
 from ._loss import mixed_loss as mixed_loss
 from ._optimizer import learning_rate as learning_rate, make_optimizer as make_optimizer
 from ._result import RunResult as RunResult

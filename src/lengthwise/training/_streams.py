@@ -4,7 +4,7 @@ import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
 
-STREAMS = ("train", "evaluation", "history", "model")
+STREAMS = ("train", "evaluation", "history", "model", "noise")
 
 
 def stream(key: PRNGKeyArray, name: str) -> PRNGKeyArray:

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PEER := .venv-peer
 MARKERS := not slow and not peer and not gpu and not services
 
-.PHONY: demo test test-slow test-peer test-gpu test-newer lint mutants benchmark clean help
+.PHONY: demo test test-slow test-peer test-gpu test-services test-newer lint mutants benchmark clean help
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | sort
@@ -22,6 +22,9 @@ test-slow: $(VENV)/.dev ## the tests that take minutes
 
 test-gpu: $(VENV)/.dev ## the tests that need an accelerator
 	$(BIN)/python -m pytest -q -m gpu
+
+test-services: $(VENV)/.dev ## sweeps on a PostgreSQL server that the tests start (apt-get install postgresql)
+	$(BIN)/python -m pytest -q -m services
 
 test-peer: $(VENV)/.dev $(PEER)/.peer ## compare with PyTorch, in an environment of its own
 	PEER_PYTHON=$(PEER)/bin/python $(BIN)/python -m pytest -q -m peer
@@ -40,6 +43,7 @@ mutants: $(VENV)/.dev ## show that every suite fails on its mutants
 
 benchmark: $(VENV)/.dev $(PEER)/.peer ## training step against PyTorch, in one run on the same cores
 	$(BIN)/python benchmarks/train_step.py --peer-python $(PEER)/bin/python
+	$(BIN)/python benchmarks/sweep.py --peer-python $(PEER)/bin/python
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -16,11 +16,14 @@ own batch, inside the timed loop:
 The configuration holds `vocab_size`, `input_size`, `max_len`, `layers`, `heads`, `width`,
 `mlp_ratio` (null for attention only), `norm` (none, pre, post), `norm_kind` (layer, rms),
 `positions` (none, learned), `tied`, `bias` and `optimizer`, which holds `learning_rate`, `b1`,
-`b2`, `eps`, `weight_decay`, `clip_norm` (null for none) and `warmup_steps`.
+`b2`, `eps`, `weight_decay`, `clip_norm` (null for none), `warmup_steps` and, for a half cosine after
+it, `cosine` (the share of the rate that it takes away) and `steps`.
 """
 
 import argparse
+import functools as ft
 import json
+import math
 import statistics
 import time
 from collections import OrderedDict
@@ -32,7 +35,6 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 
-AVERAGE_DECAYS = (0.999, 0.99)
 NORM_EPSILON = 1e-5
 
 # How each compiled variant calls torch.compile. Inductor's own random numbers are several times
@@ -145,8 +147,8 @@ class Transformer(nn.Module):
         return F.linear(x, self.embedding.weight[: self.vocab_size])
 
     def loss(self, tokens, labels):
-        """The mean cross entropy over all positions of all examples."""
-        return F.cross_entropy(self(tokens).flatten(0, 1), labels.flatten())
+        """The mean cross entropy over all positions; labels are tokens or distributions of them."""
+        return F.cross_entropy(self(tokens).flatten(0, 1), labels.flatten(0, 1))
 
 
 def load_weights(model, path):
@@ -165,10 +167,39 @@ def load_weights(model, path):
     model.load_state_dict(state, strict=True)
 
 
-class Trainer:
-    """A model with its optimizer, learning rate schedule and two moving averages."""
+class EMA:
+    """An exponential moving average of tensors, all of them moved by one call."""
 
-    def __init__(self, config, dropout=0.0, weights=None, compile_options=None):
+    def __init__(self, values, decay):
+        self.average = [value.clone() for value in values]
+        self.share = 1.0 - decay
+
+    def update(self, values):
+        torch._foreach_lerp_(self.average, values, self.share)
+
+    def value(self):
+        return self.average
+
+
+AVERAGES = (ft.partial(EMA, decay=0.999), ft.partial(EMA, decay=0.99))
+
+
+def make_schedule(optimizer, settings):
+    """Warm-up, then a constant rate, or one that a half cosine lowers."""
+    warmup = max(1, settings["warmup_steps"])
+    cosine, steps = settings.get("cosine", 0.0), settings.get("steps", 1)
+
+    def factor(step):
+        fallen = (1.0 - math.cos(math.pi * step / steps)) / 2.0 if cosine else 0.0
+        return min(1.0, (step + 1) / warmup) * (1.0 - cosine * fallen)
+
+    return LambdaLR(optimizer, factor)
+
+
+class Trainer:
+    """A model with its optimizer, learning rate schedule and moving averages."""
+
+    def __init__(self, config, dropout=0.0, weights=None, compile_options=None, averages=AVERAGES):
         self.model = Transformer(config, dropout).train()
         if weights is not None:
             load_weights(self.model, weights)
@@ -189,10 +220,9 @@ class Trainer:
             weight_decay=settings["weight_decay"],
             fused=True,
         )
-        warmup = max(1, settings["warmup_steps"])
-        self.schedule = LambdaLR(self.optimizer, lambda step: min(1.0, (step + 1) / warmup))
+        self.schedule = make_schedule(self.optimizer, settings)
         self.values = [value.detach() for value in self.parameters]
-        self.averages = [[value.clone() for value in self.values] for _ in AVERAGE_DECAYS]
+        self.averages = [make(self.values) for make in averages]
 
     def step(self, tokens, labels):
         """Trains on one batch; the loss stays a tensor, so nothing waits for it."""
@@ -203,8 +233,8 @@ class Trainer:
             nn.utils.clip_grad_norm_(self.parameters, self.clip_norm, foreach=True)
         self.optimizer.step()
         self.schedule.step()
-        for average, decay in zip(self.averages, AVERAGE_DECAYS, strict=True):
-            torch._foreach_lerp_(average, self.values, 1.0 - decay)
+        for average in self.averages:
+            average.update(self.values)
         return loss.detach()
 
 

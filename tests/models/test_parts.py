@@ -1,4 +1,4 @@
-"""Shipped attention and positions conform, and dropout keeps what its rate says."""
+"""Shipped attention conforms, and dropout keeps what its rate says."""
 
 import equinox as eqx
 import jax
@@ -11,20 +11,14 @@ from test_transformer import filled
 
 import lengthwise as lw
 from lengthwise.evaluation import forward
-from lengthwise.models import LearnedPositions, NoPositions, dropout
-from lengthwise.testing import AttentionSuite, PositionsSuite
+from lengthwise.models import dropout
+from lengthwise.testing import AttentionSuite
 
 
 class TestSoftmaxConforms(AttentionSuite):
     @pytest.fixture
     def attention(self):
         return lw.Softmax()
-
-
-class TestPositionsConform(PositionsSuite):
-    @pytest.fixture(params=[NoPositions(), LearnedPositions()], ids=str)
-    def positions(self, request):
-        return request.param
 
 
 SHAPE = (64, 64)

@@ -12,7 +12,15 @@ import pytest
 
 import lengthwise as lw
 from lengthwise.evaluation import forward
-from lengthwise.models import LearnedPositions
+from lengthwise.models import (
+    ALiBi,
+    LearnedPositions,
+    RandomOffset,
+    RotaryPositions,
+    SinusoidalPositions,
+    gpt1_config,
+    mingpt_config,
+)
 from lengthwise.testing import ModelSuite
 from oracles import transformer as oracle
 
@@ -33,6 +41,12 @@ GRID = {
     "positions": dataclasses.replace(SMALL, positions=LearnedPositions(0.5)),
     "deep": dataclasses.replace(SMALL, layers=2, heads=1, positions=LearnedPositions(0.5)),
     "minimal": lw.minimal_config(4, key_dim=3, value_dim=2, heads=2),
+    "offset": dataclasses.replace(SMALL, positions=RandomOffset(3, LearnedPositions(0.5))),
+    "sinusoidal": dataclasses.replace(SMALL, width=6, positions=SinusoidalPositions(30.0)),
+    "rotary": dataclasses.replace(SMALL, width=8, layers=2, positions=RotaryPositions(30.0)),
+    "alibi": dataclasses.replace(SMALL, heads=3, width=6, positions=ALiBi()),
+    "gpt1": gpt1_config(layers=2, heads=2, width=4),
+    "mingpt": mingpt_config(layers=2, heads=2, width=4),
 }
 
 
@@ -150,6 +164,7 @@ def test_too_long_inputs_are_refused():
         ({"key_dim": 0}, r"`key_dim >= 1`"),
         ({"value_dim": 0}, r"`value_dim >= 1`"),
         ({"mlp_ratio": 0}, r"`mlp_ratio >= 1`.*give None"),
+        ({"init_deviation": 0.0}, r"`init_deviation > 0`.*give None"),
         ({"heads": 3}, r"`width % heads == 0`.*width=64, heads=3"),
         ({"heads": 3, "key_dim": 5}, r"`width % heads == 0`"),
         ({"attention": "Softmax"}, r"must be named `module:Class`"),
@@ -160,8 +175,8 @@ def test_bad_configs_are_refused(fields, words):
         lw.TransformerConfig(**fields)
 
 
-@pytest.mark.parametrize("name", ["norm", "norm_kind"])
-def test_unknown_norms_are_refused(name):
+@pytest.mark.parametrize("name", ["norm", "norm_kind", "gelu"])
+def test_unknown_kinds_are_refused(name):
     config = lw.TransformerConfig()
     object.__setattr__(config, name, "batch")  # past the type hook, which refuses it earlier
     with pytest.raises(lw.InputError, match=rf"`{name}` in \(.*{name}='batch'"):

@@ -9,18 +9,22 @@ from typing import Any
 
 import numpy as np
 
+from . import positions as places
+
 
 def forward(model: Any, tokens: np.ndarray) -> np.ndarray:
     """Logits of shape (len, vocab) for `tokens` of shape (len,)."""
     config = model.config
     embedding = _array(model.embedding)
     x = [embedding[t].copy() for t in tokens]
-    if model.position_params is not None:
-        x = [row + _array(model.position_params)[i] for i, row in enumerate(x)]
+    positions, params = model.positions, model.position_params
+    x = [row + places.vector(positions, params, i, len(row)) for i, row in enumerate(x)]
     for block in model.blocks:
-        x = _branch(config, block.norm_attention, x, lambda y, b=block: attend(config, b, y))
+        act = lambda y, b=block: attend(config, b, y, positions)
+        x = _branch(config, block.norm_attention, x, act)
         if block.mlp is not None:
-            x = _branch(config, block.norm_mlp, x, lambda y, b=block: [_mlp(b.mlp, r) for r in y])
+            act = lambda y, b=block: [_mlp(config, b.mlp, row) for row in y]
+            x = _branch(config, block.norm_mlp, x, act)
     if config.norm == "pre":
         x = [_norm(config, model.norm_final, row) for row in x]
     if config.tied:
@@ -30,7 +34,7 @@ def forward(model: Any, tokens: np.ndarray) -> np.ndarray:
     return np.array([row @ unembedding for row in x])
 
 
-def attend(config: Any, block: Any, x: list[np.ndarray]) -> list[np.ndarray]:
+def attend(config: Any, block: Any, x: list[np.ndarray], positions: Any) -> list[np.ndarray]:
     """Causal softmax attention, one query and one head at a time."""
     attention = block.attention
     heads = config.heads
@@ -41,11 +45,13 @@ def attend(config: Any, block: Any, x: list[np.ndarray]) -> list[np.ndarray]:
     for t, row in enumerate(rows):
         mixed = []
         for h in range(heads):
-            query = row[h * d_k : (h + 1) * d_k]
+            query = places.turned(positions, row[h * d_k : (h + 1) * d_k], t)
             keys = [r[(heads + h) * d_k : (heads + h + 1) * d_k] for r in rows[: t + 1]]
+            keys = [places.turned(positions, key, i) for i, key in enumerate(keys)]
             start = 2 * heads * d_k + h * d_v
             values = [r[start : start + d_v] for r in rows[: t + 1]]
             scores = [sum(query[i] * k[i] for i in range(d_k)) / math.sqrt(d_k) for k in keys]
+            scores = [s - places.penalty(positions, h, heads, t - i) for i, s in enumerate(scores)]
             exps = [math.exp(s - max(scores)) for s in scores]
             mixed.append(sum(e / sum(exps) * v for e, v in zip(exps, values, strict=True)))
         outputs.append(_linear(attention.output, np.concatenate(mixed)))
@@ -59,11 +65,12 @@ def _branch(config: Any, norm: Any, x: list[np.ndarray], function: Any) -> list[
     return [_norm(config, norm, row) for row in y] if config.norm == "post" else y
 
 
-def _mlp(mlp: Any, row: np.ndarray) -> np.ndarray:
-    hidden = [
-        0.5 * u * (1 + math.tanh(math.sqrt(2 / math.pi) * (u + 0.044715 * u**3)))
-        for u in _linear(mlp.up, row)
-    ]
+def _mlp(config: Any, mlp: Any, row: np.ndarray) -> np.ndarray:
+    twice_the_share = {
+        "tanh": lambda u: 1 + math.tanh(math.sqrt(2 / math.pi) * (u + 0.044715 * u**3)),
+        "exact": lambda u: 1 + math.erf(u / math.sqrt(2)),
+    }[config.gelu]
+    hidden = [0.5 * u * twice_the_share(u) for u in _linear(mlp.up, row)]
     return _linear(mlp.down, np.array(hidden))
 
 

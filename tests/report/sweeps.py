@@ -20,13 +20,16 @@ def make_trials(
     averaging=lambda exact: 0.0,
     mediator=lambda rate, width: 0.0,
     noise=0.3,
+    gradient=lambda exact, rate: -1.5 * exact,
+    follows=lambda gradient, rate: 0.0,
 ):
     """Trials and their twins.
 
     `dropout` and `averaging` are the true medians of the log ratios of total variation; `mediator`
-    is that of the displacement ratio under dropout.
+    is that of the displacement ratio under dropout, `gradient` that of the log gradient noise. `follows`
+    adds to the benefit of averaging, from the logs of gradient noise and learning rate.
     """
-    rng = np.random.default_rng(seed)
+    rng, gradients = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     trials = []
     for draw in range(draws):
         rate = float(rng.uniform(0.01, 0.45))
@@ -37,6 +40,9 @@ def make_trials(
         params |= {"hparams.exact_loss": float(rng.integers(2))}
         base, drift = rng.normal(-1.5, 0.8), rng.normal(0, 0.2)
         averaged = [rng.normal(averaging(params["hparams.exact_loss"]), noise) for _ in AVERAGES]
+        rate_log = math.log(params["hparams.learning_rate"])
+        gradient_log = gradients.normal(gradient(params["hparams.exact_loss"], rate_log), 0.8)
+        averaged = [effect - follows(gradient_log, rate_log) for effect in averaged]
         for twin in (False, True):
             treated = 0.0 if twin else rng.normal(dropout(rate, width), noise)
             ratio = drift + (0.0 if twin else rng.normal(mediator(rate, width), noise))
@@ -59,6 +65,7 @@ def make_trials(
                     "mediators": {
                         "effective_tokens": [float(s) ** 0.9 for s in LENGTHS],
                         "displacement_ratio": _ratios(float(ratio)),
+                        "gradient_noise": math.exp(gradient_log + (0.1 if twin else -0.1)),
                     },
                     "traces": 1,
                 }

@@ -1,5 +1,6 @@
 """The page of a sweep needs nothing else, and holds every trial."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import pytest
 from lengthwise._core import read_csv
 from lengthwise.report._sweep_charts import sweep_charts
 from lengthwise.report._sweep_effects import sweep_effects
-from lengthwise.report._sweep_page import sweep_html
+from lengthwise.report._sweep_noise import noise_correlations
+from lengthwise.report._sweep_page import SweepResults, sweep_html
 from lengthwise.report._sweep_trials import read_trials, sweep_of
 
 from . import sweeps
@@ -17,9 +19,10 @@ from .test_html import NAMESPACES, Page
 
 
 RENDER = """
-import sys
+import json, sys
 import lengthwise.report as report
-report.render_sweep(sys.argv[1], sys.argv[2])
+importances = json.loads(sys.argv[3])
+report.render_sweep(sys.argv[1], sys.argv[2], importances=importances)
 assert not {"jax", "optuna", "matplotlib.pyplot"} & set(sys.modules)
 """
 
@@ -28,7 +31,18 @@ assert not {"jax", "optuna", "matplotlib.pyplot"} & set(sys.modules)
 def directory(tmp_path_factory):
     trials = sweeps.make_trials(12, seed=1)
     trials[4] = sweeps.diverged(trials[4])
-    return sweeps.write_sweep(tmp_path_factory.mktemp("sweeps") / "<i>&", trials[:-1])
+    folder = sweeps.write_sweep(tmp_path_factory.mktemp("sweeps") / "<i>&", trials[:-1])
+    about = {"of": 6, "replicate": 1, "of_weights": "BEMA", "selected": -9.0, "candidates": 66}
+    (folder / "replicates.jsonl").write_text(json.dumps(about | trials[6]) + "\n")
+    return folder
+
+
+IMPORTANCES = [
+    {"weights": weights, "parameter": name, "n": 20, "best": 5, "divergence": 0.1, "p": p}
+    | {"importance": share}
+    for weights in ("raw", "BEMA")
+    for name, share, p in (("hparams.learning_rate", 0.9, 0.01), ("model.<norm>", 0.1, 0.4))
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +50,7 @@ def page(directory, tmp_path_factory):
     """The page, made in a process of its own, which checks what is imported."""
     out = tmp_path_factory.mktemp("out")
     command = [sys.executable, "-W", "error", "-c", RENDER, str(directory), str(out)]
+    command.append(json.dumps(IMPORTANCES))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return out / "index.html"
@@ -49,7 +64,7 @@ def test_page_refers_to_nothing_outside_its_folder(page):
     assert "@import" not in text
     links = [a.get(n) for _, a in Page(text).found for n in ("src", "href", "xlink:href")]
     links = [link for link in links if link and not link.startswith("#")]
-    assert len(links) == 13
+    assert len(links) == 28
     for link in links:
         assert (page.parent / link).is_file()
 
@@ -96,6 +111,24 @@ def test_effects_stand_on_the_page_and_in_the_csv(page, directory):
     assert "Averaging counters noisy updates: undecided" in text
 
 
+def test_noise_importances_and_replication_stand_on_the_page(page, directory):
+    text = page.read_text()
+    wanted = noise_correlations(read_trials(directory))
+    rows = read_csv(page.parent / "correlations.csv")
+    assert [row["n"] for row in rows] == [row["n"] for row in wanted]
+    assert text.count('<td class="text">log update noise') == len(wanted) / 3
+    assert "model.&lt;norm&gt;" in text
+    assert "<td>-9.000</td>" in text
+    assert "it is called best only after" in text
+    points = read_csv(page.parent / "figures" / "noise.csv")
+    assert sum(row["average"] == "BEMA" for row in points) == 12
+    assert len(read_csv(page.parent / "importances.csv")) == 4
+    assert [r["kind"] for r in read_csv(page.parent / "figures" / "replicates.csv")] == [
+        "selected",
+        "replicate",
+    ]
+
+
 def test_figures_hold_the_trials(page):
     pairs = read_csv(page.parent / "figures" / "pairs.csv")
     assert sum(row["pair"] == "dropout" for row in pairs) == 11
@@ -110,5 +143,7 @@ def test_figures_hold_the_trials(page):
 def test_sweep_without_results_has_a_page(trials):
     sweep = sweep_of(trials)
     assert sweep_charts(sweep) == []
-    text = sweep_html(sweep, sweep_effects(sweep), [], name="empty")
+    results = SweepResults(sweep_effects(sweep), noise_correlations(sweep), [], [])
+    assert results.charts(sweep) == []
+    text = sweep_html(sweep, results, [], name="empty")
     assert f"{len(trials)} trials of" in text

@@ -241,8 +241,8 @@ def test_the_command_resumes_and_exports(call, tiny, monkeypatch):
         measured = {"log_tv_unseen": -1.0, "by_length": {}}
         return result | {"weights": {"raw": measured}, "mediators": {}}
 
-    def here(study, storage, workers, *, show):
-        del storage, workers
+    def here(study, storage, workers, *, population, show):
+        del storage, workers, population
         if ended[0]:
             study.work()
         show(study.counts(), 1.0)

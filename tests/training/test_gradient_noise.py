@@ -25,7 +25,7 @@ class Table(lw.AbstractModel):
     """Logits that depend on nothing: their gradient is the mean of p - q over the examples."""
 
     logits: jax.Array
-    config: None = None
+    config: None
 
     def __call__(self, tokens, *, dropout=None, key=None):
         del dropout, key
@@ -65,12 +65,12 @@ def test_it_is_that_of_the_training_loss(exact):
     found = gradient_noise(TASK, MODEL, CONFIG, exact_loss=exact, pairs=pairs, key=key)
     assert [row["length"] for row in found.rows] == [1, 2, 3, None]
     label = gradients(MODEL, 0.0, 2 * pairs, key=key) - gradients(MODEL, 1.0, 2 * pairs, key=key)
+    # A sum of n float32 terms is off by about sqrt(n) eps of the sum of their absolute values.
+    rtol = 10 * np.sqrt(label.shape[1]) * np.finfo(np.float32).eps
     for row, position in zip(found.rows, [0, 1, 2, None], strict=True):
         g = gradients(MODEL, exact, 2 * pairs, key=key, position=position)
         noise = np.sum((g[::2] - g[1::2]) ** 2, axis=1) / 2
         signal = np.sum(g[::2] * g[1::2], axis=1)
-        # A sum of n float32 terms is off by about sqrt(n) eps of the sum of their absolute values.
-        rtol = 10 * np.sqrt(g.shape[1]) * np.finfo(np.float32).eps
         size = np.mean(np.sum(g**2, axis=1))
         np.testing.assert_allclose(row["noise"], noise.mean(), rtol=rtol)
         np.testing.assert_allclose(row["noise_se"], noise.std(ddof=1) / pairs**0.5, rtol=10 * rtol)
@@ -82,7 +82,7 @@ def test_of_logits_alone_it_has_the_closed_form():
     """E|onehot(y) - p*|^2 = 1 - 1/(v - s), over the batch; without tokens to see, also p* scatters."""
     config = dataclasses.replace(CONFIG, lengths=lw.FixedLength(3), batch_size=8)
     pairs, v = 100, TASK.sizes.vocab
-    model = Table(jnp.arange(v) / v)
+    model = Table(logits=jnp.arange(v) / v, config=None)
     found = gradient_noise(TASK, model, config, pairs=pairs, key=jr.key(5))
     for row in found.rows[:-1]:
         s = row["length"]

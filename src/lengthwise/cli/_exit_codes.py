@@ -11,6 +11,7 @@ class ExitCode(enum.IntEnum):
     BAD_INPUT = 2
     DIVERGED = 3
     STORAGE = 4
+    MISMATCH = 5
     INTERRUPTED = 130
 
 
@@ -20,6 +21,7 @@ EXIT_CODES_HELP = """Exit codes:
 - 2: bad input
 - 3: the training diverged
 - 4: a file or directory could not be read or written
+- 5: a record does not match what was run again
 - 130: interrupted by Ctrl-C; a run that had begun can be resumed"""
 
 

@@ -19,6 +19,7 @@ from ._demo import Demo
 from ._evaluate import Evaluate
 from ._exit_codes import EXIT_CODES_HELP, ExitCode
 from ._json import strict
+from ._othello import Othello
 from ._parse import UsageError, parse, subcommands
 from ._report import Report
 from ._sweep import Sweep
@@ -33,6 +34,7 @@ COMMANDS: dict[str, type[Command]] = {
     "certify": Certify,
     "bounds": Bounds,
     "sweep": Sweep,
+    "othello": Othello,
 }
 
 DESCRIPTION = f"""A laboratory for length generalization. Begin with `lengthwise demo`.

@@ -2,7 +2,13 @@
 
 from .._core import Component
 from ..evaluation import EvaluationConfig
-from ..models import TransformerConfig, minimal_config
+from ..models import (
+    GPT_DROPOUT,
+    TransformerConfig,
+    gpt1_config,
+    mingpt_config,
+    minimal_config,
+)
 from ..tasks import SetComplementConfig
 from ..training import ExperimentConfig, Hparams, TrainingConfig
 
@@ -32,6 +38,36 @@ PRESETS: dict[str, ExperimentConfig] = {
         SetComplementConfig(16),
         minimal_config(16),
         TrainingConfig(lengths=_lengths(2)),
+    ),
+    # Every length up to v - 1 is solved, which `certify` proves: with no residual beside it, the norm
+    # after attention undoes dispersion (experiments/solved.py).
+    "solved": ExperimentConfig(
+        SetComplementConfig(16),
+        TransformerConfig(
+            layers=1,
+            heads=1,
+            width=32,
+            mlp_ratio=None,
+            norm="post",
+            norm_kind="rms",
+            residual=False,
+            bias=False,
+        ),
+        TrainingConfig(steps=10000, batch_size=32, lengths=_lengths(8), evaluate_every=1000),
+        Hparams(learning_rate=1e-2, cosine=1.0, exact_loss=1.0, weight_decay=0.0),
+    ),
+    # The shapes of GPT-1 and of OthelloGPT at a size for a CPU: see `--model.layers` and `--model.width`.
+    "gpt1": ExperimentConfig(
+        SetComplementConfig(16),
+        gpt1_config(layers=2, heads=4, width=64),
+        TrainingConfig(lengths=_lengths(8)),
+        Hparams(dropout=GPT_DROPOUT),
+    ),
+    "mingpt": ExperimentConfig(
+        SetComplementConfig(16),
+        mingpt_config(layers=2, heads=4, width=64),
+        TrainingConfig(lengths=_lengths(8)),
+        Hparams(dropout=GPT_DROPOUT),
     ),
     "tiny": ExperimentConfig(
         SetComplementConfig(6),

@@ -6,7 +6,9 @@ from typing import Any
 
 from ._command import Outcome
 from ._parse import UsageError, parse, subcommands
+from ._sweep_check import SweepCheck
 from ._sweep_effects import SweepEffects
+from ._sweep_replicate import SweepReplicate
 from ._sweep_run import SweepRun
 from ._sweep_status import SweepStatus
 from ._sweep_work import SweepWork
@@ -17,12 +19,14 @@ COMMANDS: Mapping[str, Any] = {
     "work": SweepWork,
     "status": SweepStatus,
     "effects": SweepEffects,
+    "replicate": SweepReplicate,
+    "check": SweepCheck,
 }
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Search hyperparameters by a paired random design: run, work, status, effects."""
+    """Search hyperparameters by a paired random design: run, work, status, effects, replicate, check."""
 
     @classmethod
     def parse(cls, argv: list[str], *, prog: str) -> Any:

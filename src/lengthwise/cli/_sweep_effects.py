@@ -1,8 +1,10 @@
 """`lengthwise sweep effects`."""
 
+import importlib.util
 import pathlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -15,31 +17,50 @@ class SweepEffects:
     """Test what dropout and averaging did in a sweep, finished or under way, and make its page."""
 
     directory: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(metavar="DIR")]
-    """Directory of the sweep."""
+    """Directory of the sweep, or of a record: trials.jsonl, which may end in .gz or .xz, and space.json."""
     out: Annotated[pathlib.Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Directory of the page, its figures and effects.csv; by default `effects` inside the sweep."""
+    """Directory of the page, its figures and tables; by default `effects` inside the sweep."""
     common: Common = CommonOptions()
 
     def run(self) -> Outcome:
-        """Read the trials, test every contrast, show the table, write the page."""
+        """Read the trials, test every contrast, show the tables, write the page."""
         from ..report import (
+            SweepResults,
+            correlations_table,
             effects_table,
+            importances_table,
+            noise_correlations,
+            read_replicates,
             read_trials,
+            replication,
+            replication_table,
             sweep_effects,
             verdicts,
             write_sweep_page,
         )
 
         sweep = read_trials(self.directory)
-        rows = sweep_effects(sweep)
-        judged = verdicts(rows)
-        for note in sweep.notes():
-            print(note)
-        print(effects_table(rows))
-        for verdict in judged:
-            print(f"\n{verdict['text']}")
+        importances, note = _importances(self.directory, sweep.trials)
+        results = SweepResults(
+            effects=sweep_effects(sweep),
+            correlations=noise_correlations(sweep),
+            importances=importances,
+            replication=replication(read_replicates(self.directory)),
+        )
+        judged = verdicts(results.effects, results.correlations)
+        for text in [*sweep.notes(), note]:
+            if text:
+                print(text)
+        tables = [
+            effects_table(results.effects),
+            correlations_table(results.correlations),
+            importances_table(results.importances),
+            replication_table(results.replication),
+            *(verdict["text"] for verdict in judged),
+        ]
+        print("\n\n".join(table for table in tables if table))
         out = self.out or self.directory / "effects"
-        page = write_sweep_page(sweep, rows, out, name=self.directory.resolve().name)
+        page = write_sweep_page(sweep, results, out, name=self.directory.resolve().name)
         print(f"\ntable   {out / 'effects.csv'}\nreport  {page}")
         values = {
             "directory": str(self.directory),
@@ -48,8 +69,23 @@ class SweepEffects:
             "seen": sweep.seen,
             "learning_rate_bands": sweep.bands,
             "verdicts": judged,
-            "effects": rows,
+            **vars(results),
             "table": str(out / "effects.csv"),
             "report": str(page),
         }
         return Outcome(ExitCode.COMPLETED, values)
+
+
+def _importances(
+    directory: pathlib.Path, trials: Sequence[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], str]:
+    """Rows, or why there are none."""
+    if importlib.util.find_spec("optuna") is None:
+        return [], "Importances need Optuna: `pip install lengthwise[sweep]`."
+    from ..sweep import importances, read_space
+
+    path = directory / "space.json"
+    if not path.is_file():
+        return [], f"Importances need the space, but there is no `{path}`."
+    rows = importances(read_space(path), trials)
+    return rows, "" if rows else "Importances need 20 draws that are not all alike."

@@ -1,5 +1,6 @@
 """`lengthwise sweep run`."""
 
+import contextlib
 import pathlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -25,7 +26,10 @@ class SweepRun:
     draws: int = 100
     """Configurations in all; each also runs without dropout, as its twin."""
     workers: int = 2
-    """Processes, each on one core."""
+    """Processes, each on one core; on an accelerator there is one, whatever is given here."""
+    population: int | None = None
+    """Trials of one static shape that each worker runs together, as one vmapped program; by default one
+    after the other on a CPU, and as many as its memory holds on an accelerator."""
     out: Annotated[pathlib.Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Directory of the sweep; by default `sweeps/SPACE`."""
     storage: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None
@@ -47,6 +51,8 @@ class SweepRun:
 
         require(self.draws >= 1, "`draws >= 1`", "draw a configuration", draws=self.draws)
         require(self.workers >= 1, "`workers >= 1`", "start one at least", workers=self.workers)
+        least = self.population is None or self.population >= 1
+        require(least, "`population >= 1`", "train one at least", population=self.population)
         require(self.seed >= 0, "`seed >= 0`", "choose another seed", seed=self.seed)
         path = pathlib.Path(self.space)
         space = read_space(path) if path.is_file() else named_space(self.space)
@@ -63,9 +69,11 @@ class SweepRun:
             study = make_study(space, storage, name, seed=self.seed, sampler=self.sampler)
             files.begin(space, self.storage, study=name, seed=self.seed, sampler=self.sampler)
             study.enqueue(self.draws)
-            with SweepLine() as line:
-                run_workers(study, storage, self.workers, show=line.show)
-            return show_sweep(files, study)
+            with contextlib.suppress(KeyboardInterrupt), SweepLine() as line:
+                run_workers(
+                    study, storage, self.workers, population=self.population, show=line.show
+                )
+            return show_sweep(files, study)  # of what there is, where it was interrupted
 
     def _plan(self, space: "SearchSpace") -> Outcome:
         import json

@@ -18,14 +18,17 @@ class SweepWork:
     """Optuna's database."""
     study: str
     """The study's name."""
+    population: int | None = None
+    """Trials of one static shape that run together, as one vmapped program; by default one after the
+    other on a CPU, and as many as its memory holds on an accelerator."""
     common: Common = CommonOptions()
 
     def run(self) -> Outcome:
         """Work until nothing is left."""
         start_jax(self.common.compile_cache)
-        from ..sweep import open_study
+        from ..sweep import open_study, work_here
 
         study = open_study(self.storage, self.study)
-        ran, counts = study.work(), study.counts()
+        ran, counts = work_here(study, population=self.population), study.counts()
         print(f"{ran} trials ran here; {counts['done']} of {counts['rows']} are done")
         return Outcome(ExitCode.COMPLETED, {"ran": ran, "counts": counts})

@@ -1,3 +1,4 @@
+from ._alibi import ALiBi as ALiBi, alibi_slopes as alibi_slopes
 from ._attention import (
     AbstractAttention as AbstractAttention,
     Softmax as Softmax,
@@ -11,13 +12,21 @@ from ._config import (
     TransformerConfig as TransformerConfig,
     minimal_config as minimal_config,
 )
+from ._gpt import (
+    GPT_DROPOUT as GPT_DROPOUT,
+    gpt1_config as gpt1_config,
+    mingpt_config as mingpt_config,
+)
 from ._inspect import attention_weights as attention_weights
+from ._learned import LearnedPositions as LearnedPositions
 from ._linear import Linear as Linear, dropout as dropout
 from ._minimal import MinimalMatrices as MinimalMatrices, minimal_matrices as minimal_matrices
 from ._norm import EPSILON as EPSILON, LayerNorm as LayerNorm, RMSNorm as RMSNorm
 from ._positions import (
     AbstractPositions as AbstractPositions,
-    LearnedPositions as LearnedPositions,
     NoPositions as NoPositions,
 )
+from ._random_offset import RandomOffset as RandomOffset
+from ._rotary import RotaryPositions as RotaryPositions
+from ._sinusoidal import SinusoidalPositions as SinusoidalPositions
 from ._transformer import Transformer as Transformer

@@ -27,7 +27,7 @@ class AbstractAttention(eqx.Module):
         params: Any,
         query: Float[Array, "*batch heads q_len key_dim"],
         key: Float[Array, "*batch heads k_len key_dim"],
-        bias: Float[Array, "heads q_len k_len"] | None,
+        bias: Float[Array, "*#batch heads q_len k_len"] | None,
         mask: Bool[Array, "q_len k_len"],
     ) -> Float[Array, "*batch heads q_len k_len"]:
         """Attention weights, zero where `mask` is False.
@@ -36,7 +36,8 @@ class AbstractAttention(eqx.Module):
 
         - `params`: what `init` made.
         - `query`, `key`: after any rotation by the positions.
-        - `bias`: what the positions add to the scores, if anything.
+        - `bias`: what the positions add to the scores, if anything: `(heads, q_len, k_len)`, with the
+          leading axes of the scores only where sequences differ in their places.
         - `mask`: True where a query may attend to a key (causal).
         """
 
@@ -53,7 +54,7 @@ class Softmax(AbstractAttention):
         params: Any,
         query: Float[Array, "*batch heads q_len key_dim"],
         key: Float[Array, "*batch heads k_len key_dim"],
-        bias: Float[Array, "heads q_len k_len"] | None,
+        bias: Float[Array, "*#batch heads q_len k_len"] | None,
         mask: Bool[Array, "q_len k_len"],
     ) -> Float[Array, "*batch heads q_len k_len"]:
         """Softmax over the keys."""
@@ -64,11 +65,15 @@ class Softmax(AbstractAttention):
 def scaled_scores(
     query: Float[Array, "*batch heads q_len key_dim"],
     key: Float[Array, "*batch heads k_len key_dim"],
-    bias: Float[Array, "heads q_len k_len"] | None,
+    bias: Float[Array, "*#batch heads q_len k_len"] | None,
 ) -> Float[Array, "*batch heads q_len k_len"]:
     """`q k / sqrt(d_k) + bias`, the scores that most attentions begin with."""
     scores = (query / math.sqrt(query.shape[-1])) @ jnp.swapaxes(key, -1, -2)
-    return scores if bias is None else scores + jnp.broadcast_to(bias, scores.shape)
+    return (
+        scores
+        if bias is None
+        else scores + jnp.broadcast_to(bias.astype(scores.dtype), scores.shape)
+    )
 
 
 def masked(

@@ -1,5 +1,6 @@
 """One block: attention and MLP branches, with norms and dropout where the config says."""
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -35,11 +36,13 @@ class SelfAttention(eqx.Module):
         self.key_dim = config.key_dim or config.width // config.heads
         self.value_dim = config.value_dim or config.width // config.heads
         columns = self.heads * (2 * self.key_dim + self.value_dim)
-        self.qkv = Linear(config.width, columns, bias=config.bias, key=qkv_key)
+        deviation = _deviation(config, config.width)
+        self.qkv = Linear(config.width, columns, bias=config.bias, deviation=deviation, key=qkv_key)
         inner = self.heads * self.value_dim
-        # Branches are scaled so that their sum over the layers starts with the embedding's size.
-        scale = (2 * config.layers) ** -0.5 if config.residual else 1.0
-        self.output = Linear(inner, config.width, bias=config.bias, scale=scale, key=output_key)
+        deviation = _deviation(config, inner, ends_branch=True)
+        self.output = Linear(
+            inner, config.width, bias=config.bias, deviation=deviation, key=output_key
+        )
         self.params = kind.init(self.heads, self.key_dim, key=own_key)
 
     def attend(
@@ -47,7 +50,7 @@ class SelfAttention(eqx.Module):
         x: Float[Array, "*batch len width"],
         positions: AbstractPositions,
         position_params: Any,
-        places: Int[Array, " len"],
+        places: Int[Array, "*#batch len"],
     ) -> tuple[Float[Array, "*batch heads len len"], Float[Array, "*batch heads len value_dim"]]:
         """The attention weights and the values that they weigh."""
         length = x.shape[-2]
@@ -65,7 +68,7 @@ class SelfAttention(eqx.Module):
         x: Float[Array, "*batch len width"],
         positions: AbstractPositions,
         position_params: Any,
-        places: Int[Array, " len"],
+        places: Int[Array, "*#batch len"],
         rate: Any,
         *,
         key: PRNGKeyArray | None,
@@ -81,21 +84,26 @@ class SelfAttention(eqx.Module):
 
 
 class MLP(eqx.Module):
-    """Two weight products with a GELU (tanh form) between."""
+    """Two weight products with a GELU between."""
 
     up: Linear
     down: Linear
+    gelu: str = eqx.field(static=True)
 
     def __init__(self, config: TransformerConfig, ratio: int, *, key: PRNGKeyArray):
         up_key, down_key = jax.random.split(key)
         hidden = ratio * config.width
-        scale = (2 * config.layers) ** -0.5 if config.residual else 1.0
-        self.up = Linear(config.width, hidden, bias=config.bias, key=up_key)
-        self.down = Linear(hidden, config.width, bias=config.bias, scale=scale, key=down_key)
+        deviation = _deviation(config, config.width)
+        self.up = Linear(config.width, hidden, bias=config.bias, deviation=deviation, key=up_key)
+        deviation = _deviation(config, hidden, ends_branch=True)
+        self.down = Linear(
+            hidden, config.width, bias=config.bias, deviation=deviation, key=down_key
+        )
+        self.gelu = config.gelu
 
     def __call__(self, x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
         """Apply to the last axis."""
-        return self.down(jax.nn.gelu(self.up(x)))
+        return self.down(jax.nn.gelu(self.up(x), approximate=self.gelu == "tanh"))
 
 
 class Block(eqx.Module):
@@ -123,7 +131,7 @@ class Block(eqx.Module):
         x: Float[Array, "*batch len width"],
         positions: AbstractPositions,
         position_params: Any,
-        places: Int[Array, " len"],
+        places: Int[Array, "*#batch len"],
         rates: DropoutRates,
         *,
         key: PRNGKeyArray | None,
@@ -142,3 +150,12 @@ class Block(eqx.Module):
         )
         x = branch(x, self.norm_attention, attend, attention_key)
         return x if self.mlp is None else branch(x, self.norm_mlp, self.mlp, mlp_key)
+
+
+def _deviation(config: TransformerConfig, in_dim: int, *, ends_branch: bool = False) -> float:
+    """The standard deviation of a matrix's initial weights."""
+    if config.init_deviation is not None:
+        return config.init_deviation
+    # Branches are scaled so that their sum over the layers starts with the embedding's size.
+    scale = (2 * config.layers) ** -0.5 if ends_branch and config.residual else 1.0
+    return scale / math.sqrt(in_dim)

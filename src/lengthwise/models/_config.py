@@ -43,6 +43,8 @@ class TransformerConfig:
     """Dimension of values per head (d_v = heads * value_dim in the paper); `None` for width / heads."""
     mlp_ratio: int | None = 4
     """Hidden width of the MLP over `width`; `None` for attention only."""
+    gelu: Literal["tanh", "exact"] = "tanh"
+    """The MLP's GELU: the tanh form (GPT-1 and GPT-2), or exact, with the error function."""
     norm: Literal["none", "pre", "post"] = "pre"
     """Where the norms stand: nowhere, before each branch (and at the end), or after each sum."""
     norm_kind: Literal["layer", "rms"] = "layer"
@@ -53,6 +55,9 @@ class TransformerConfig:
     """Whether the unembedding is the transposed embedding."""
     bias: bool = True
     """Whether weight products and LayerNorm have a bias."""
+    init_deviation: float | None = None
+    """Standard deviation of all initial weights (GPT: 0.02); `None` for 1 / sqrt(inputs) by matrix, less
+    where a branch ends. That of positions is their own."""
     attention: ComponentLike = Component("lengthwise.models:Softmax")
     """How scores become weights: an `AbstractAttention`, as instance or `module:Class {fields}`."""
     positions: ComponentLike = Component("lengthwise.models:NoPositions")
@@ -72,7 +77,17 @@ class TransformerConfig:
                 "raise it or give None",
                 **{name: value},
             )
-        for name, known in (("norm", ("none", "pre", "post")), ("norm_kind", ("layer", "rms"))):
+        require(
+            self.init_deviation is None or self.init_deviation > 0,
+            "`init_deviation > 0`",
+            "raise it or give None",
+            init_deviation=self.init_deviation,
+        )
+        for name, known in (
+            ("norm", ("none", "pre", "post")),
+            ("norm_kind", ("layer", "rms")),
+            ("gelu", ("tanh", "exact")),
+        ):
             value = getattr(self, name)
             require(value in known, f"`{name}` in {known}", "choose one of them", **{name: value})
         if self.key_dim is None or self.value_dim is None:

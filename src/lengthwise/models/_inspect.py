@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ._config import DropoutRates
-from ._transformer import Transformer, input_length
+from ._transformer import Transformer, check_length
 
 
 def attention_weights(
@@ -21,9 +21,9 @@ def attention_weights(
 
     **Example:** `attention_weights(model, jnp.array([[3, 1, 2]]))[0][0, :, -1]`, the last token's.
     """
-    length = input_length(tokens, model.sizes)
+    check_length(tokens, model.sizes)
     positions, params = model.positions, model.position_params
-    places = positions.places(length, key=None)
+    places = positions.places(tokens.shape, key=None)
     x = positions.embed(params, model.embedding[jnp.asarray(tokens)], places)
     found = []
     for block in model.blocks:

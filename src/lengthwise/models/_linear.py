@@ -21,10 +21,10 @@ class Linear(eqx.Module):
     bias: Float[Array, " out_dim"] | None
 
     def __init__(
-        self, in_dim: int, out_dim: int, *, bias: bool, scale: float = 1.0, key: PRNGKeyArray
+        self, in_dim: int, out_dim: int, *, bias: bool, deviation: float, key: PRNGKeyArray
     ):
-        """Weights from N(0, scale^2 / in_dim), biases zero."""
-        self.weight = normal((in_dim, out_dim), scale / math.sqrt(in_dim), key=key)
+        """Weights from N(0, deviation^2), biases zero."""
+        self.weight = normal((in_dim, out_dim), deviation, key=key)
         self.bias = jnp.zeros(out_dim) if bias else None
 
     def __call__(self, x: Float[Array, "*batch in_dim"]) -> Float[Array, "*batch out_dim"]:

@@ -44,10 +44,14 @@ class Transformer(AbstractModel):
         self.sizes = sizes
         self.positions = _built(config.positions, AbstractPositions, "positions")
         kind = _built(config.attention, AbstractAttention, "attention")
-        deviation = config.width**-0.5
+        deviation = config.width**-0.5 if config.init_deviation is None else config.init_deviation
         self.embedding = normal((sizes.inputs, config.width), deviation, key=embedding_key)
         self.position_params = self.positions.init(
-            sizes.max_len, config.width, config.heads, key=position_key
+            sizes.max_len,
+            config.width,
+            config.heads,
+            config.key_dim or config.width // config.heads,
+            key=position_key,
         )
         keys = jax.random.split(block_key, config.layers)
         self.blocks = tuple(Block(config, kind, key=keys[i]) for i in range(config.layers))
@@ -66,10 +70,10 @@ class Transformer(AbstractModel):
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "*batch len vocab"]:
         """Logits of the next token after every prefix; see `AbstractModel`."""
-        length = input_length(tokens, self.sizes)
+        check_length(tokens, self.sizes)
         rates = DropoutRates() if dropout is None else dropout
         place_key, embedding_key, *keys = split_or_none(key, 2 + len(self.blocks))
-        places = self.positions.places(length, key=place_key)
+        places = self.positions.places(tokens.shape, key=place_key)
         x = self.embedding[tokens]
         x = self.positions.embed(self.position_params, x, places)
         x = _dropout(x, rates.embedding, key=embedding_key)
@@ -86,8 +90,8 @@ class Transformer(AbstractModel):
         return jnp.transpose(self.embedding[: self.sizes.vocab])
 
 
-def input_length(tokens: Int[Array, "*batch len"], sizes: Sizes) -> int:
-    """The number of positions, refused if the model has no place for them."""
+def check_length(tokens: Int[Array, "*batch len"], sizes: Sizes) -> None:
+    """Refuse more positions than the model has places for."""
     length = tokens.shape[-1]
     require(
         length <= sizes.max_len,
@@ -96,7 +100,6 @@ def input_length(tokens: Int[Array, "*batch len"], sizes: Sizes) -> int:
         positions=length,
         max_len=sizes.max_len,
     )
-    return length
 
 
 _dropout = dropout  # the name is an argument of `__call__`

@@ -5,7 +5,21 @@ from ._certificate import (
 from ._html import render as render
 from ._plots import plot_by_length as plot_by_length
 from ._sweep_effects import sweep_effects as sweep_effects
-from ._sweep_page import render_sweep as render_sweep, write_sweep_page as write_sweep_page
+from ._sweep_importances import importances_table as importances_table
+from ._sweep_noise import (
+    correlations_table as correlations_table,
+    noise_correlations as noise_correlations,
+)
+from ._sweep_page import (
+    SweepResults as SweepResults,
+    render_sweep as render_sweep,
+    write_sweep_page as write_sweep_page,
+)
+from ._sweep_replicates import (
+    read_replicates as read_replicates,
+    replication as replication,
+    replication_table as replication_table,
+)
 from ._sweep_table import effects_table as effects_table
 from ._sweep_trials import Sweep as Sweep, read_trials as read_trials, sweep_of as sweep_of
 from ._sweep_verdict import verdicts as verdicts

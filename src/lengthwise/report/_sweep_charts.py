@@ -14,7 +14,17 @@ from ._draw import length_axis, log_axis
 from ._load import number
 from ._style import INK, MUTED, PALETTE, SEEN, Key
 from ._sweep_pairs import draws_with_dropout
-from ._sweep_trials import BINS, PRIMARY, Sweep, Trial, dropout_rate, rate_bin, weights_of
+from ._sweep_trials import (
+    BINS,
+    DROPOUT,
+    PRIMARY,
+    Sweep,
+    Trial,
+    dropout_rate,
+    rate_bin,
+    short_name,
+    weights_of,
+)
 
 
 BIN_COLOURS: dict[str, str] = dict(zip(("0", *BINS), (INK, *PALETTE), strict=False))
@@ -35,9 +45,22 @@ def value_of(trial: Trial, weights: str = "raw", name: str = PRIMARY) -> float:
 
 
 def varying(sweep: Sweep) -> list[str]:
-    """The hyperparameters that differ between trials."""
+    """The hyperparameters that differ between trials; of dropout rates that are equal, the first."""
     names = dict.fromkeys(name for trial in sweep.trials for name in trial["params"])
-    return [n for n in names if len({repr(t["params"].get(n)) for t in sweep.trials}) > 1]
+    columns = {n: tuple(repr(t["params"].get(n)) for t in sweep.trials) for n in names}
+    first = {values: name for name, values in reversed(columns.items())}
+    return [
+        name
+        for name, values in columns.items()
+        if len(set(values)) > 1 and not (name.startswith(DROPOUT) and first[values] != name)
+    ]
+
+
+def parameter_title(sweep: Sweep, name: str) -> str:
+    """A field without its room; "dropout" for one rate at every place."""
+    if name.startswith(DROPOUT) and sum(n.startswith(DROPOUT) for n in varying(sweep)) == 1:
+        name = DROPOUT.rstrip(".")
+    return name.removeprefix("hparams.").removeprefix("model.").replace("_", " ")
 
 
 def bin_keys() -> list[Key]:
@@ -69,7 +92,7 @@ def _hyperparameters(sweep: Sweep) -> Chart:
 
 def _title(sweep: Sweep, name: str) -> str:
     """The field, and its rank correlation with the endpoint."""
-    short = name.removeprefix("hparams.").removeprefix("model.").replace("_", " ")
+    short = parameter_title(sweep, name)
     points = [
         (number(draw.trial["params"].get(name)), value_of(draw.trial))
         for draw in sweep.draws
@@ -127,7 +150,7 @@ def _pairs(sweep: Sweep) -> Chart:
             (value_of(t), value_of(t, name), BIN_COLOURS[rate_bin(dropout_rate(t))])
             for t in sweep.trials
         ]
-        panels.append(Panel(_short(name), ft.partial(_scatter, found, ("raw", "averaged"))))
+        panels.append(Panel(short_name(name), ft.partial(_scatter, found, ("raw", "averaged"))))
         rows += [
             {"pair": name, "draw": t["draw"], "twin": t["twin"], "control": x, "treated": y}
             for t, (x, y, _) in zip(sweep.trials, found, strict=True)
@@ -142,10 +165,6 @@ def _pairs(sweep: Sweep) -> Chart:
         bin_keys(),
         rows,
     )
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 34 else f"{name[:20]}…{name[-13:]}"
 
 
 def _scatter(points: Sequence[tuple[float, float, str]], labels: tuple[str, str], ax: Axes) -> None:

@@ -12,12 +12,15 @@ from ._sweep_pairs import (
     DISPLACEMENT,
     EFFECTIVE_TOKENS,
     ENDPOINTS,
+    LOG_NOISE,
+    SEEN_VARIATION,
     WEIGHTS_DISPLACEMENT,
     Endpoint,
     Pairs,
     averaging_pairs,
     draws_with_dropout,
     dropout_pairs,
+    measured,
 )
 from ._sweep_statistics import (
     LEVEL,
@@ -41,7 +44,9 @@ FAMILIES = {
     "averaging by loss": "Benefit under the sampled loss minus that under the exact loss",
     "averaging by schedule": "Benefit at a constant rate minus that under the cosine schedule",
     "dropout mediator": "Dropout against its twin: dispersion",
-    "averaging mediator": "Averaged weights against raw weights: dispersion",
+    "averaging, seen lengths": "Averaged weights against raw weights, at lengths seen in training",
+    "noise by loss": "Gradient noise under the sampled loss minus that under the exact loss",
+    "dispersion of averages": "Averaged weights against raw weights: dispersion",
     "dropout of averages": "Dropout against its twin without, averaged weights",
 }
 """The declared families. Holm's correction is over one family at one endpoint."""
@@ -71,16 +76,18 @@ def sweep_effects(sweep: Sweep) -> list[dict[str, Any]]:
     rate, displacement ratio, effective tokens) except for separation, which is in logits; below 0
     is better where `better` is "lower". In the families "averaging by ...", they are of the
     difference between two medians of such log ratios, positive where the benefit is larger in the
-    first group. `p` is of the Wilcoxon signed-rank test (Mann-Whitney in those families), `p_holm`
-    corrected over the `family_size` contrasts of the family at this endpoint. `detectable` is the
-    smallest true median that is found with 80 % power at this n and at Holm's first level,
-    0.05 / `family_size`; `detectable_alone` at 0.05. `share_improved` is of the `n` pairs;
-    `sign_gains` of `sign_pairs` and `sign_p` also count pairs of which one side diverged or is not
-    finite, as the worse one.
+    first group; in "noise by loss", of the difference between two medians of log gradient noise: a
+    check that the exact loss did what it is there for. `p` is of the Wilcoxon signed-rank test
+    (Mann-Whitney where two groups are compared), `p_holm` corrected over the `family_size` contrasts
+    of the family at this endpoint. `detectable` is the smallest true median that is found with 80 %
+    power at this n and at Holm's first level, 0.05 / `family_size`; `detectable_alone` at 0.05.
+    `share_improved` is of the `n` pairs; `sign_gains` of `sign_pairs` and `sign_p` also count pairs
+    of which one side diverged or is not finite, as the worse one.
 
     **Example:** `sweep_effects(read_trials("sweeps/default"))[0]["median"]`
     """
     declared = [*_dropout(sweep), *_averaging(sweep), *_interactions(sweep), *_mediators(sweep)]
+    declared += _noise(sweep)
     families: dict[tuple[str, str], list[Contrast]] = {}
     for contrast in declared:
         families.setdefault((contrast.family, contrast.endpoint.name), []).append(contrast)
@@ -115,7 +122,9 @@ def _averaging(sweep: Sweep) -> list[Contrast]:
 def _interactions(sweep: Sweep) -> list[Contrast]:
     found = []
     for factor, (first, second) in (("loss", LOSSES), ("schedule", SCHEDULES)):
-        groups = [[d for d in sweep.draws if _levels(d)[factor] == one] for one in (first, second)]
+        groups = [
+            [d for d in sweep.draws if draw_levels(d)[factor] == one] for one in (first, second)
+        ]
         if not all(groups):
             continue
         for name in sweep.averages:
@@ -136,7 +145,22 @@ def _mediators(sweep: Sweep) -> list[Contrast]:
     ]
     for name in sweep.averages:
         pairs = averaging_pairs(sweep.draws, WEIGHTS_DISPLACEMENT, name, seen=sweep.seen)
-        found.append(Contrast("averaging mediator", WEIGHTS_DISPLACEMENT, name, {}, pairs))
+        found.append(Contrast("dispersion of averages", WEIGHTS_DISPLACEMENT, name, {}, pairs))
+    return found
+
+
+def _noise(sweep: Sweep) -> list[Contrast]:
+    """Averaging where training saw the lengths, and the check that the exact loss cuts the noise."""
+    found, seen = [], sweep.seen
+    for name in sweep.averages if seen is not None else []:
+        for cell, draws in _averaging_cells(sweep):
+            pairs = averaging_pairs(draws, SEEN_VARIATION, name, seen=seen)
+            found.append(Contrast("averaging, seen lengths", SEEN_VARIATION, name, cell, pairs))
+    groups = [[d for d in sweep.draws if draw_levels(d)["loss"] == loss] for loss in LOSSES]
+    ours, theirs = (measured(group, LOG_NOISE, "raw", seen=seen) for group in groups)
+    if ours.differences.size and theirs.differences.size:
+        cell = {"loss": " - ".join(LOSSES)}
+        found.append(Contrast("noise by loss", LOG_NOISE, "raw", cell, ours, theirs))
     return found
 
 
@@ -163,7 +187,8 @@ def _averaging_cells(sweep: Sweep) -> list[tuple[dict[str, str], list[Draw]]]:
     cells += [{"learning_rate": name} for name in band_names(sweep)]
     cells += [{"loss": name} for name in LOSSES]
     of = {
-        draw.number: _levels(draw) | {"learning_rate": _band(draw, sweep)} for draw in sweep.draws
+        draw.number: draw_levels(draw) | {"learning_rate": _band(draw, sweep)}
+        for draw in sweep.draws
     }
     grouped = [
         (cell, [d for d in sweep.draws if cell.items() <= of[d.number].items()]) for cell in cells
@@ -171,7 +196,7 @@ def _averaging_cells(sweep: Sweep) -> list[tuple[dict[str, str], list[Draw]]]:
     return [(cell, draws) for cell, draws in grouped if draws]
 
 
-def _levels(draw: Draw) -> dict[str, str]:
+def draw_levels(draw: Draw) -> dict[str, str]:
     """Schedule and loss of a draw: pure ones by name, others "mixed"."""
     found = {}
     for factor, field, names in (

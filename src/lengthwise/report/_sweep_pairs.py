@@ -75,6 +75,20 @@ def _mediator(name: str) -> Callable[[Trial, str, int | None], float]:
     return measure
 
 
+def _seen_variation(trial: Trial, weights: str, seen: int | None) -> float:
+    """Mean log total variation over lengths <= T, cut off at 1e-12 as that over unseen ones is."""
+    found = weights_of(trial).get(weights, {}).get("by_length", {})
+    both = zip(found.get("length", []), map(number, found.get("tv", [])), strict=False)
+    values = [tv for length, tv in both if seen is not None and length <= seen]
+    return float(np.mean([math.log(max(tv, 1e-12)) for tv in values])) if values else math.nan
+
+
+def _log_noise(trial: Trial, weights: str, seen: int | None) -> float:
+    del weights, seen  # it is that of the raw weights
+    value = number((trial.get("mediators") or {}).get("gradient_noise"))
+    return math.log(value) if value > 0 and weights_of(trial) else math.nan
+
+
 ENDPOINTS = (
     Endpoint(PRIMARY, "log total variation", -1, _column(PRIMARY, log=False)),
     Endpoint("itr_unseen", "log illegal token rate", -1, _column("itr_unseen", log=True)),
@@ -101,6 +115,8 @@ EFFECTIVE_TOKENS = Endpoint(
 )
 """No direction is predicted: `better` is just that the number rises."""
 WEIGHTS_DISPLACEMENT = Endpoint("displacement_ratio", "log displacement ratio", 1, _displacement)
+SEEN_VARIATION = Endpoint("log_tv_seen", "log total variation, seen lengths", -1, _seen_variation)
+LOG_NOISE = Endpoint("gradient_noise", "log gradient noise", 1, _log_noise)
 
 
 def dropout_pairs(
@@ -134,6 +150,20 @@ def averaging_pairs(
         ]
         _judge(sides, draw.trials, endpoint, differences, count)
     return Pairs(np.array(differences, float), **count)
+
+
+def measured(draws: Iterable[Draw], endpoint: Endpoint, weights: str, *, seen: int | None) -> Pairs:
+    """The endpoint itself, to compare groups of draws: the mean over a draw and its twin."""
+    values, count = [], {"diverged": 0, "not_finite": 0}
+    for draw in draws:
+        found = [endpoint.measure(trial, weights, seen) for trial in draw.trials]
+        known = [value for value in found if math.isfinite(value)]
+        if known:
+            values.append(sum(known) / len(known))
+        else:
+            reason = any(trial["status"] == "diverged" for trial in draw.trials)
+            count["diverged" if reason else "not_finite"] += 1
+    return Pairs(np.array(values, float), **count)
 
 
 def draws_with_dropout(sweep: Sweep) -> list[Draw]:

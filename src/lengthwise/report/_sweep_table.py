@@ -15,7 +15,7 @@ WIDTHS = (27, 6, 7, 15, 7, 6, 6)
 
 
 def effects_table(rows: Sequence[Mapping[str, Any]], *, endpoint: str = PRIMARY) -> str:
-    """The contrasts at one endpoint, and the mediators, as text.
+    """The contrasts at one endpoint, and those that have endpoints of their own, as text.
 
     **Arguments:**
 
@@ -29,9 +29,9 @@ def effects_table(rows: Sequence[Mapping[str, Any]], *, endpoint: str = PRIMARY)
     """
     lines = []
     for family, title in FAMILIES.items():
-        mediator = family.endswith("mediator")
         mine = [r for r in rows if r["family"] == family]
-        mine = [r for r in mine if mediator or r["endpoint"] == endpoint]
+        if any(r["endpoint"] == PRIMARY for r in mine):  # others have endpoints of their own
+            mine = [r for r in mine if r["endpoint"] == endpoint]
         for measured in dict.fromkeys(r["endpoint"] for r in mine):
             part = [r for r in mine if r["endpoint"] == measured]
             heading = f"{title}: {measured} (Holm over {part[0]['family_size']})"

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .._core import InputError, StorageError, read_lines
+from .._core import InputError, StorageError
 from ._load import number
+from ._sweep_files import read_record, record_file
 
 
 Trial = Mapping[str, Any]
@@ -116,7 +117,7 @@ def read_trials(path: str | pathlib.Path) -> Sweep:
 
     **Arguments:**
 
-    - `path`: the sweep's directory, or its `trials.jsonl`.
+    - `path`: the sweep's directory, or its `trials.jsonl`, `trials.jsonl.gz` or `trials.jsonl.xz`.
 
     **Returns:** a `Sweep`. A last line that was cut short is left out, as the trial is then made
     again.
@@ -126,14 +127,13 @@ def read_trials(path: str | pathlib.Path) -> Sweep:
 
     **Example:** `read_trials("sweeps/default").counts()`
     """
-    path = pathlib.Path(path)
-    file = path / "trials.jsonl" if path.is_dir() or path.suffix != ".jsonl" else path
+    file = record_file(pathlib.Path(path), "trials")
     if not file.is_file():
         raise StorageError(
             f"`{file}` must hold the trials of a sweep, but there is no such file: check the path, "
             "or begin with `lengthwise sweep run`."
         )
-    return sweep_of(read_lines(file), source=str(file))
+    return sweep_of(read_record(file), source=str(file))
 
 
 def sweep_of(lines: Sequence[Trial], *, source: str = "trials") -> Sweep:
@@ -162,6 +162,11 @@ def sweep_of(lines: Sequence[Trial], *, source: str = "trials") -> Sweep:
 def weights_of(trial: Trial) -> Mapping[str, Mapping[str, Any]]:
     """The measured values of each set of weights; none where the trial diverged."""
     return (trial.get("weights") or {}) if trial["status"] == "completed" else {}
+
+
+def short_name(weights: str) -> str:
+    """The name of weights, cut in the middle, for the title of a panel."""
+    return weights if len(weights) <= 34 else f"{weights[:20]}…{weights[-13:]}"
 
 
 def dropout_rate(trial: Trial) -> float:

@@ -16,6 +16,9 @@ neither finds nor excludes.
    - Does not hold: a lower total variation is excluded for every average; or it is found for
      some, and for each of these a benefit larger under the sampled loss is excluded.
 
+The gradient noise, by loss and against the benefit, is told in the same breath where it was measured;
+it decides nothing, for the reasons in `_sweep_noise`.
+
 In every other case, or without cells, the hypothesis is undecided. That it holds somewhere does not
 say that it holds everywhere: the sentences name the cells, and those where harm is found.
 """
@@ -24,6 +27,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ._sweep_noise import noise_sentence
 from ._sweep_statistics import LEVEL
 from ._sweep_trials import PRIMARY
 
@@ -33,15 +37,17 @@ SMALLEST = -math.log(0.95)
 """The smallest effect that matters: 5 %."""
 
 
-def verdicts(rows: Sequence[Row]) -> list[dict[str, str]]:
+def verdicts(rows: Sequence[Row], correlations: Sequence[Row] = ()) -> list[dict[str, str]]:
     """The verdict on both hypotheses.
 
     **Arguments:**
 
     - `rows`: from `sweep_effects`.
+    - `correlations`: from `noise_correlations`; by default not told.
 
     **Returns:** for each hypothesis its `hypothesis`, its `verdict` ("holds", "does not hold" or
-    "undecided") and `text`: a sentence on the effect and one on the mechanism.
+    "undecided") and `text`: a sentence on the effect, one on the mechanism, and for averaging one on
+    the gradient noise, where it was measured.
     """
     primary = [row for row in rows if row["endpoint"] == PRIMARY]
     cells = [r for r in primary if r["family"] == "dropout" and r["width"] != "all"]
@@ -52,7 +58,7 @@ def verdicts(rows: Sequence[Row]) -> list[dict[str, str]]:
     }
     averages = [r for r in primary if r["family"] == "averaging" and r["loss"] == "sampled"]
     noise = {r["weights"]: r for r in primary if r["family"] == "averaging by loss"}
-    return [
+    both = [
         _verdict(
             "Dropout counters attention dispersion",
             cells,
@@ -72,6 +78,8 @@ def verdicts(rows: Sequence[Row]) -> list[dict[str, str]]:
             "a larger benefit under the sampled than under the exact loss",
         ),
     ]
+    both[1]["text"] = " ".join(filter(None, [both[1]["text"], noise_sentence(rows, correlations)]))
+    return both
 
 
 def _verdict(

@@ -1,12 +1,23 @@
+from ._check import Check as Check, check_trial as check_trial
 from ._cost import predicted_seconds as predicted_seconds
 from ._database import open_storage as open_storage, retried as retried
 from ._design import Row as Row, design as design, draw_row as draw_row, twin_of as twin_of
 from ._directory import SweepFiles as SweepFiles
+from ._importances import importances as importances
 from ._laws import (
     Choice as Choice,
     Conditional as Conditional,
     LogUniform as LogUniform,
     Uniform as Uniform,
+)
+from ._lease import Lease as Lease
+from ._population import Populations as Populations
+from ._recorded import recorded_row as recorded_row
+from ._replicate import (
+    best_configurations as best_configurations,
+    fresh_seed as fresh_seed,
+    replicate_lines as replicate_lines,
+    replicate_rows as replicate_rows,
 )
 from ._run_trial import run_trial as run_trial
 from ._space import SearchSpace as SearchSpace, read_space as read_space
@@ -17,4 +28,4 @@ from ._study import (
     make_study as make_study,
     open_study as open_study,
 )
-from ._workers import run_workers as run_workers
+from ._workers import run_workers as run_workers, work_here as work_here

@@ -5,6 +5,7 @@ space.json     the search space
 study.db       Optuna's database, unless `--storage` names another
 trials.jsonl   one line a complete trial, everything that was measured
 trials.csv     the same, flat, without the curves by length
+replicates.*   the same of the best configurations, made again with fresh seeds
 """
 
 import json
@@ -52,13 +53,17 @@ class SweepFiles:
         about = {"study": study, "storage": remembered, "seed": seed, "sampler": sampler}
         write_json(self.path / "sweep.json", about)
 
-    def export(self, results: list[dict[str, Any]]) -> pathlib.Path:
-        """Write the tables of the complete trials; returns the path of `trials.jsonl`."""
-        path = self.path / "trials.jsonl"
+    def seed(self) -> int:
+        """The seed of the sweep, or of its sampler."""
+        return read_json(self.path / "sweep.json")["seed"]
+
+    def export(self, results: list[dict[str, Any]], *, table: str = "trials") -> pathlib.Path:
+        """Write a table of complete trials, as JSON lines and CSV; returns the path of the former."""
+        path = self.path / f"{table}.jsonl"
         write_bytes(path, "".join(json.dumps(r) + "\n" for r in results).encode())
         rows = [_flat(result) for result in results]
         columns = dict.fromkeys(name for row in rows for name in row)
-        write_csv(self.path / "trials.csv", [{n: row.get(n) for n in columns} for row in rows])
+        write_csv(self.path / f"{table}.csv", [{n: row.get(n) for n in columns} for row in rows])
         return path
 
 

@@ -7,19 +7,23 @@ import os
 import socket
 import time
 import traceback
+import warnings
 from typing import Any
 
+import jax
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
 from .._core import InputError, StorageError
 from ..training import build_task, check_lengths
 from ._database import open_storage, retried
 from ._design import Row, design
-from ._laws import Choice, Conditional, Law, LogUniform
-from ._paths import DROPOUT
+from ._distributions import distribution_of
+from ._laws import Conditional, Law
+from ._lease import Lease
+from ._population import Populations
 from ._run_trial import run_trial
 from ._space import SearchSpace
 
@@ -60,16 +64,20 @@ class Study:
 
     def counts(self) -> dict[str, int]:
         """Rows in all, done, running, waiting; and trials that failed for a reason of their own."""
-        done = {t.user_attrs["result"]["trial"] for t in self.trials(TrialState.COMPLETE)}
+        # Asked for every few seconds beside the workers: one read, and no table of the design.
+        trials, attributes = self.trials(), retried(lambda: self.optuna.user_attrs)
+        done = {t.user_attrs["result"]["trial"] for t in trials if t.state == TrialState.COMPLETE}
         failed = {
             t.user_attrs["row"]["trial"] if "row" in t.user_attrs else -1 - t.number
-            for t in self.trials(TrialState.FAIL)
-            if "error" in t.user_attrs
+            for t in trials
+            if t.state == TrialState.FAIL and "error" in t.user_attrs
         }
+        twins = self.sampler == DESIGN and self.space.has_twins
+        drawn = attributes["draws"] * (1 + twins)
         return {
-            "rows": len(self.rows()) if self.sampler == DESIGN else self.draws,
+            "rows": len(attributes["rows"]) if "rows" in attributes else drawn,
             "done": len(done),
-            "running": len(self.trials(TrialState.RUNNING)),
+            "running": sum(t.state == TrialState.RUNNING for t in trials),
             "failed": len(failed - done),
         }
 
@@ -82,8 +90,21 @@ class Study:
         ]
 
     def rows(self) -> list[Row]:
-        """The table of the search, as far as draws were asked for."""
+        """The table of the search, as far as draws were asked for; or the rows that were given."""
+        given = retried(lambda: self.optuna.user_attrs).get("rows")
+        if given is not None:
+            return [Row(**row) for row in given]
         return design(self.space, self.draws, self.seed)
+
+    def give(self, rows: list[Row]) -> int:
+        """Ask for these rows, and no table, besides those that were given before.
+
+        **Returns:** the number of trials that were added.
+        """
+        before = retried(lambda: self.optuna.user_attrs).get("rows", [])
+        given = list({row["trial"]: row for row in [*before, *map(vars, rows)]}.values())
+        retried(lambda: self.optuna.set_user_attr("rows", given))
+        return self.enqueue(self.draws)
 
     def enqueue(self, draws: int) -> int:
         """Ask for `draws` configurations in all; returns the number of trials that were added.
@@ -103,16 +124,27 @@ class Study:
             retried(lambda p=row.params, a=attributes: self.optuna.enqueue_trial(p, user_attrs=a))
         return len(missing)
 
-    def work(self, *, poll: float = 2.0) -> int:
+    def work(self, *, poll: float = 2.0, population: int | None = None) -> int:
         """Run trials until there is none left, and those that others run have ended.
+
+        **Arguments:**
+
+        - `poll`: seconds between looks at the trials of others.
+        - `population`: so many trials of one static shape run together, as one vmapped program. By
+          default as many as the memory of an accelerator holds; on a CPU one after the other.
+          (Keyword only arguments.)
 
         **Returns:** how many trials ran here.
         """
+        together = population is not None or jax.default_backend() != "cpu"
+        populations = Populations(self.space, population) if together else None
         ran, watched = 0, set()
         database: Any = self.optuna._storage
         while True:
             retried(lambda: optuna.storages.fail_stale_trials(self.optuna))
-            if self._next():
+            if populations is not None and self._next():
+                ran += self._run_group(populations)
+            elif self._next():
                 # What is lost with the connection is the current trial: its heartbeat ends, and it
                 # is queued again.
                 with contextlib.suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
@@ -144,11 +176,88 @@ class Study:
         try:
             result = run_trial(self.space, row)
         except Exception as error:
-            trial.set_user_attr("error", "".join(traceback.format_exception_only(error)).strip())
+            _blame(trial, error)
             raise
-        retried(lambda: trial.set_user_attr("result", json.loads(json.dumps(result))))
-        raw = result["weights"].get("raw", {}).get("log_tv_unseen")
-        return 0.0 if raw is None else raw  # log 1, the largest total variation there is
+        return _remember(trial, result)
+
+    def _run_group(self, populations: Populations) -> int:
+        """Take a group of trials, train it together, and tell the result of each; returns how many."""
+        finished = optuna.exceptions.UpdateFinishedTrialError
+        with Lease(self.optuna._storage) as lease:
+            taken = self._take(populations, lease)
+            left = {trial.number: trial for trial in taken}
+
+            def end(trial: optuna.Trial, result: dict[str, Any] | Exception | None) -> None:
+                # Refused, where it was thought to be dead and has been queued again.
+                with contextlib.suppress(ValueError, finished):
+                    if isinstance(result, dict):
+                        self.optuna.tell(trial, _remember(trial, result))
+                    elif result is None:
+                        self.optuna.tell(trial, state=TrialState.PRUNED)
+                    else:
+                        _blame(trial, result)
+                        self.optuna.tell(trial, state=TrialState.FAIL)
+                lease.drop(trial._trial_id)
+                del left[trial.number]
+
+            try:
+                groups: dict[int, list[tuple[optuna.Trial, Row]]] = {}
+                for trial in taken:
+                    try:
+                        row = self._row(trial)
+                        groups.setdefault(row.shape, []).append((trial, row))
+                    except (optuna.TrialPruned, finished):
+                        end(trial, None)
+                    except Exception as error:
+                        end(trial, error)
+                for group in groups.values():
+                    try:
+                        results = populations.run([row for _, row in group])
+                    except Exception as error:
+                        results = [error] * len(group)
+                    for (trial, _), result in zip(group, results, strict=True):
+                        end(trial, result)
+            except BaseException:
+                for trial in left.values():  # as Optuna does with its one
+                    with contextlib.suppress(ValueError, finished):
+                        self.optuna.tell(trial, state=TrialState.FAIL)
+                raise
+        return len(taken)
+
+    def _take(self, populations: Populations, lease: Lease) -> list[optuna.Trial]:
+        """Waiting trials of one static shape; with a sampler, as many new ones, of whatever shape."""
+        taken: list[optuna.Trial] = []
+
+        def take(trial: optuna.Trial) -> None:
+            lease.add(trial._trial_id)
+            trial.set_user_attr("process", [socket.gethostname(), os.getpid()])
+            taken.append(trial)
+
+        if self.sampler != DESIGN:
+            shapes = range(len(self.space.shapes()))
+            size = min(populations.size(shape, rows=self.draws) for shape in shapes)
+            while len(taken) < size and self._next():
+                with warnings.catch_warnings():  # that there is no heartbeat: the lease is one
+                    warnings.filterwarnings("ignore", message="Heartbeat of storage")
+                    take(self.optuna.ask())
+            return taken
+        waiting = self.trials(TrialState.WAITING)
+        # None: a trial that someone else enqueued, of no row.
+        shapes = [trial.user_attrs.get("row", {}).get("shape") for trial in waiting]
+        if not shapes:
+            return taken
+        # The shape that this worker has compiled, as long as there are rows of it.
+        shape = populations.last if populations.last in shapes else shapes[0]
+        of_shape = sum(row.shape == shape for row in self.rows())
+        size = 1 if shape is None else populations.size(shape, rows=of_shape)
+        for trial, its in zip(waiting, shapes, strict=True):
+            # As `ask`, which cannot choose: who marks a waiting trial as running has it.
+            if its == shape and len(taken) < size:
+                with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+                    running = TrialState.RUNNING
+                    if self.optuna._storage.set_trial_state_values(trial._trial_id, running):
+                        take(optuna.Trial(self.optuna, trial._trial_id))
+        return taken
 
     def _row(self, trial: optuna.Trial) -> Row:
         """The row that was enqueued; with a sampler, one made of what it suggests."""
@@ -173,6 +282,17 @@ class Study:
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, trial.number]))
         shape = self.space.shapes().index(static)
         return Row(2 * trial.number, trial.number, False, shape, int(rng.integers(2**32)), params)
+
+
+def _blame(trial: optuna.Trial, error: Exception) -> None:
+    trial.set_user_attr("error", "".join(traceback.format_exception_only(error)).strip())
+
+
+def _remember(trial: optuna.Trial, result: dict[str, Any]) -> float:
+    """Store a trial's result; returns its value."""
+    retried(lambda: trial.set_user_attr("result", json.loads(json.dumps(result))))
+    raw = result["weights"].get("raw", {}).get("log_tv_unseen")
+    return 0.0 if raw is None else raw  # log 1, the largest total variation there is
 
 
 def make_study(
@@ -254,15 +374,3 @@ def _suggest(trial: optuna.Trial, path: str, law: Law) -> Any:
         return trial.suggest_float(path, distribution.low, distribution.high, log=distribution.log)
     assert isinstance(distribution, CategoricalDistribution)
     return trial.suggest_categorical(path, distribution.choices)
-
-
-def distribution_of(path: str, law: Law) -> BaseDistribution:
-    """The law in Optuna's words; a dropout rate may be 0 too, which is the twin's."""
-    law = law.then if isinstance(law, Conditional) else law
-    also = path.startswith(DROPOUT)
-    if isinstance(law, Choice):
-        return CategoricalDistribution(
-            law.values if 0.0 in law.values or not also else (0.0, *law.values)
-        )
-    low = min(law.low, 0.0) if also else law.low
-    return FloatDistribution(low, law.high, log=isinstance(law, LogUniform))

@@ -5,7 +5,10 @@ from ._base import (
     Batch as Batch,
     check_length as check_length,
 )
-from ._config import SetComplementConfig as SetComplementConfig
+from ._config import (
+    OthelloConfig as OthelloConfig,
+    SetComplementConfig as SetComplementConfig,
+)
 from ._draw import draw_batch as draw_batch
 from ._lengths import (
     AbstractLengths as AbstractLengths,
@@ -13,4 +16,6 @@ from ._lengths import (
     FixedLength as FixedLength,
     UniformLengths as UniformLengths,
 )
+from ._othello import OthelloTask as OthelloTask
+from ._prefetch import prefetch as prefetch
 from ._set_complement import SetComplement as SetComplement

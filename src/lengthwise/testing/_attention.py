@@ -93,10 +93,11 @@ class AttentionSuite:
         assert any(bool(jnp.any(other != weights)) for other in changed)
 
     def test_zero_bias_is_no_bias(self, weigh):
-        """`None` and zeros mean the same."""
+        """`None` and zeros mean the same, shared by the sequences or one for each."""
         q, k = _queries(2), _queries(3)
-        zeros = jnp.zeros((HEADS, LENGTH, LENGTH))
-        same_up_to_rounding(weigh(q, k, zeros), weigh(q, k), operations=OPERATIONS)
+        for shape in ((HEADS, LENGTH, LENGTH), (*q.shape[:-2], LENGTH, LENGTH)):
+            zeros = jnp.zeros(shape)
+            same_up_to_rounding(weigh(q, k, zeros), weigh(q, k), operations=OPERATIONS)
 
     def test_any_leading_axes(self, weigh):
         """Each example gives in a batch what it gives alone."""

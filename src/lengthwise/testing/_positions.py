@@ -31,7 +31,7 @@ class PositionsSuite:
     class TestRotary(PositionsSuite):
         @pytest.fixture
         def positions(self):
-            return Rotary(base=10_000.0)
+            return RotaryPositions(base=10_000.0)
     ```
     """
 
@@ -43,7 +43,7 @@ class PositionsSuite:
     @pytest.fixture
     def params(self, positions: AbstractPositions) -> Any:
         """What it learns."""
-        return positions.init(MAX_LEN, WIDTH, HEADS, key=jr.key(0))
+        return positions.init(MAX_LEN, WIDTH, HEADS, KEY_DIM, key=jr.key(0))
 
     def test_returns_from_json(self, positions):
         """A model config can hold it, and it can be static."""
@@ -54,22 +54,31 @@ class PositionsSuite:
         """Learned parameters are arrays, finite, the same for the same key."""
         assert all(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(params))
         finite(params)
-        same_bytes(positions.init(MAX_LEN, WIDTH, HEADS, key=jr.key(0)), params)
+        same_bytes(positions.init(MAX_LEN, WIDTH, HEADS, KEY_DIM, key=jr.key(0)), params)
 
-    @pytest.mark.parametrize("length", [1, MAX_LEN])
-    def test_places_are_increasing_integers(self, positions, length):
-        """One number for each token, in order, with a key and without."""
+    @pytest.mark.parametrize("shape", [(1,), (MAX_LEN,), (3, MAX_LEN), (2, 3, 4)], ids=str)
+    def test_places_are_increasing_integers(self, positions, shape):
+        """One number for each token, or for each of all sequences, with a key and without."""
         for key in (None, jr.key(1)):
-            places = positions.places(length, key=key)
-            assert places.shape == (length,)
+            places = positions.places(shape, key=key)
+            assert places.shape in (shape, shape[-1:])
             assert places.dtype == jnp.int32
             assert bool(jnp.all(places >= 0))
             assert bool(jnp.all(jnp.diff(places) > 0)), "a later token must have a later place"
 
+    def test_places_without_a_key_depend_on_nothing_else(self, positions):
+        """A prefix alone has the places that it has in the whole, in any batch."""
+        longest = positions.places((MAX_LEN,), key=None)
+        for shape in [(1,), (4,), (3, 4)]:
+            places = positions.places(shape, key=None)
+            wanted = jnp.broadcast_to(longest[: shape[-1]], places.shape)
+            np.testing.assert_array_equal(places, wanted)
+
+    @pytest.mark.parametrize("key", [None, 1], ids=["evaluation", "training"])
     @pytest.mark.parametrize("batch", [(), (3,), (2, 3)], ids=str)
-    def test_shapes_at_each_place(self, positions, params, batch):
+    def test_shapes_at_each_place(self, positions, params, batch, key):
         """Any leading axes; each example as it would be alone."""
-        places = positions.places(MAX_LEN, key=None)
+        places = positions.places((*batch, MAX_LEN), key=key and jr.key(key))
         rng = np.random.default_rng(0)
         normal = lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)
         x = normal(*batch, MAX_LEN, WIDTH)
@@ -81,14 +90,13 @@ class PositionsSuite:
             if batch:
                 first = (0,) * len(batch)
                 # One rounding for each of at most 8 operations on an entry.
-                same_up_to_rounding(
-                    got[first], function(params, given[first], places), operations=8
-                )
+                own = places[first] if places.ndim > 1 else places
+                same_up_to_rounding(got[first], function(params, given[first], own), operations=8)
         bias = positions.bias(params, HEADS, places)
         if bias is not None:
-            assert bias.shape == (HEADS, MAX_LEN, MAX_LEN)
+            assert bias.shape == (*places.shape[:-1], HEADS, MAX_LEN, MAX_LEN)
             causal = np.tril(np.ones((MAX_LEN, MAX_LEN), bool))
-            finite(jnp.where(causal, bias, 0.0))
+            finite(jnp.where(jnp.broadcast_to(causal, bias.shape), bias, 0.0))
 
     def test_inside_a_model(self, positions):
         """The model stays causal, keeps its logits under padding, and has finite gradients."""
@@ -105,11 +113,15 @@ class PositionsSuite:
             other[:, end:] = (tokens[:, end:] + 1) % sizes.inputs
             changed = np.asarray(forward(model, other))
             np.testing.assert_array_equal(changed[:, :end], logits[:, :end])
+        trained = eqx.filter_jit(lambda x: model(x, key=jr.key(5)))  # its places may be random
+        other = np.where(np.arange(MAX_LEN) < 3, tokens, (tokens + 1) % sizes.inputs)
+        one, changed = (np.asarray(trained(jnp.asarray(x))) for x in (tokens, other))
+        np.testing.assert_array_equal(changed[:, :3], one[:, :3])
         alone = forward(model, tokens[:, :3])
         # About 100 roundings on the way to a logit of this model.
         same_up_to_rounding(alone, logits[:, :3], operations=100)
         params, static = eqx.partition(model, eqx.is_inexact_array)
         loss = lambda p: jnp.mean(
-            jax.nn.logsumexp(eqx.combine(p, static)(jnp.asarray(tokens)), axis=-1)
+            jax.nn.logsumexp(eqx.combine(p, static)(jnp.asarray(tokens), key=jr.key(5)), axis=-1)
         )
         finite(jax.jit(jax.grad(loss))(params))

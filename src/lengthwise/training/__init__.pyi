@@ -42,6 +42,11 @@ from ._gradient_noise import (
 )
 from ._loss import mixed_loss as mixed_loss
 from ._optimizer import learning_rate as learning_rate, make_optimizer as make_optimizer
+from ._population import (
+    member_bytes as member_bytes,
+    population_traces as population_traces,
+    train_population as train_population,
+)
 from ._result import RunResult as RunResult
 from ._streams import STREAMS as STREAMS, stream as stream
 from ._train import (

@@ -1,7 +1,6 @@
 """Training, top to bottom: a plain loop over jitted chunks."""
 
 import contextlib
-import dataclasses
 import pathlib
 import signal
 import threading
@@ -33,23 +32,21 @@ from .._core import (
     write_csv,
     write_json,
 )
-from ..evaluation import METRICS, Evaluator, forward_traces
+from ..evaluation import forward_traces
 from ..loggers import AbstractLogger
 from ..models import AbstractModel
 from ..tasks import AbstractLengths, AbstractTask
-from ._average import average_name
 from ._checkpoint import load_checkpoint, save_checkpoint
 from ._chunk import (
     TrainState,
-    averaged_models,
     build_averages,
     chunk_traces,
     init_state,
     make_chunk,
     make_feed,
-    traced_hparams,
 )
 from ._config import Hparams, TrainingConfig, check_hparams
+from ._meter import Meter, average_names, divergence, metric_rows
 from ._result import RunResult, Status
 from ._streams import stream
 from ._weights import save_weights
@@ -84,7 +81,7 @@ def train(
     """
     check_hparams(hparams)
     check_lengths(task, config.lengths.build())  # before there is a directory
-    _average_names(build_averages(hparams))
+    average_names(build_averages(hparams))
     if directory is None:
         return _run(task, model, config, hparams, None, {}, loggers, key=key)
     files = RunFiles(new_directory(pathlib.Path(directory)))
@@ -121,9 +118,8 @@ def _run(
 ) -> RunResult:
     lengths = config.lengths.build()
     check_lengths(task, lengths)
-    hparams = build_averages(hparams)
-    names = _average_names(hparams)
-    traced = traced_hparams(hparams)
+    meter = Meter(task, config, hparams, key=key)
+    traced = meter.hparams
     state = init_state(model, traced, config)
     seconds, history = 0.0, []
     if files is not None:
@@ -138,29 +134,14 @@ def _run(
 
     chunk = make_chunk(task, config)
     train_key = stream(key, "train")
-    quick = dataclasses.replace(
-        config.evaluation,
-        examples=config.history_examples,
-        exhaustive_inputs=0,
-    )
-    watcher = Evaluator(task, quick, seen=lengths.max_length, key=stream(key, "history"))
-
-    def models(state: TrainState) -> dict[str, AbstractModel]:
-        averaged = [averaged for averaged, _ in averaged_models(state, traced)]
-        return {"raw": state.model} | dict(zip(names, averaged, strict=True))
 
     def watch(state: TrainState) -> dict[str, float]:
         """Measure every set of weights at every length, into the history."""
-        seen = {}
-        for name, weights in models(state).items():
-            found = watcher.model(weights, fitted=False)
-            about = {"step": int(state.step), "weights": name}
-            kept = ("length", "seen", *METRICS)
-            history.extend(about | {column: row[column] for column in kept} for row in found.rows)
-            seen[f"itr_unseen/{name}"] = found.mean("itr", seen=False)
+        rows, values = meter.watch(state)
+        history.extend(rows)
         if files is not None:
             write_csv(files.history, history)
-        return seen
+        return values
 
     def save(state: TrainState) -> None:
         if files is not None:
@@ -184,19 +165,9 @@ def _run(
             new, measured = chunk(state, traced, feed)
             measured = jax.tree.map(np.asarray, measured)  # waits for the device
             seconds += time.perf_counter() - started
-            rows = [
-                {"step": done + i + 1} | {n: float(v[i]) for n, v in vars(measured).items()}
-                for i in range(config.chunk_steps)
-            ]
-            finite = np.isfinite(measured.loss) & np.isfinite(measured.grad_norm)
-            if not finite.all():
-                first = int(np.argmin(finite))
-                status = "diverged"
-                message = (
-                    f"the loss or its gradient was not finite at step {done + first + 1} "
-                    f"(learning_rate={float(measured.learning_rate[first]):.3g}): lower "
-                    f"`learning_rate`, or clip more; the weights of step {done} are kept"
-                )
+            rows = metric_rows(measured, done)
+            if (problem := divergence(measured, done)) is not None:
+                status, message = "diverged", problem
                 save(state)
                 break
             state, done = new, done + config.chunk_steps
@@ -218,24 +189,12 @@ def _run(
                 message = f"stopped after {done} of {config.steps} steps; resume to go on"
                 break
 
-    evaluations = {}
-    if status != "interrupted":
-        evaluator = Evaluator(
-            task, config.evaluation, seen=lengths.max_length, key=stream(key, "evaluation")
-        )
-        for name, weights in models(state).items():
-            evaluations[name] = evaluator.model(weights)
-    masses = [float(mass) for _, mass in averaged_models(state, traced)]
-    result = RunResult(
+    result = meter.result(
+        state,
         status=status,
         message=message,
-        steps=done,
-        models=models(state),
-        evaluations=evaluations,
-        initial_mass={"raw": float(done == 0)} | dict(zip(names, masses, strict=True)),
         metrics=metrics,
         history=history,
-        seen=lengths.max_length,
         seconds=seconds,
         directory=None if files is None else files.path,
     )
@@ -322,13 +281,6 @@ def check_lengths(task: AbstractTask, lengths: AbstractLengths) -> None:
         "train on lengths of the task (T < v), or enlarge the vocabulary",
         lengths=lengths,
     )
-
-
-def _average_names(hparams: Hparams) -> list[str]:
-    names = [average_name(average) for average in hparams.averages]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    require(not repeated, "Averages that differ", "drop one of them", repeated=repeated)
-    return names
 
 
 def _rewind(files: RunFiles, step: int) -> list[dict[str, Any]]:

@@ -1,0 +1,234 @@
+"""Sweeps in which a worker takes groups of trials: the same rows, each once, one program a shape."""
+
+import collections
+import json
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+
+def rows_of(study):
+    """How often each row of the design is complete."""
+    from optuna.trial import TrialState
+
+    complete = study.trials(TrialState.COMPLETE)
+    return collections.Counter(trial.user_attrs["result"]["trial"] for trial in complete)
+
+
+def once(rows):
+    return {row.trial: 1 for row in rows}
+
+
+def begin(space, name="s", **options):
+    from lengthwise.sweep import make_study
+
+    return make_study(space, f"sqlite:///{name}.db", name, **options)
+
+
+def assert_close(got, expected, path=""):
+    """Equal JSON values, numbers up to what float32 rounding makes of 40 steps of Adam."""
+    if isinstance(expected, dict):
+        assert got.keys() == expected.keys(), path
+        for name in expected:
+            assert_close(got[name], expected[name], f"{path}.{name}")
+    elif isinstance(expected, list):
+        assert len(got) == len(expected), path
+        for i, (x, y) in enumerate(zip(got, expected, strict=True)):
+            assert_close(x, y, f"{path}[{i}]")
+    elif isinstance(expected, float):
+        assert got == pytest.approx(expected, rel=1e-3, abs=1e-4), path
+    else:
+        assert got == expected, path
+
+
+def test_populations_give_the_rows_of_single_runs_and_one_program_a_shape(tiny):
+    from lengthwise.sweep import design, run_trial
+
+    study = begin(tiny, seed=3)
+    study.enqueue(3)  # 6 rows: 4 of one shape, 2 of the other
+    assert study.work(population=3) == 6
+    rows = design(tiny, 3, 3)
+    assert rows_of(study) == once(rows)
+    results = study.results()
+    # The last population of each shape is smaller, and filled up: it compiles nothing.
+    assert sum(result["traces"] for result in results) == 2
+    timeless = lambda result: {n: v for n, v in result.items() if n not in ("seconds", "traces")}
+    for row in (rows[1], rows[2]):
+        single = json.loads(json.dumps(run_trial(tiny, row)))
+        assert_close(timeless(results[row.trial]), timeless(single))
+    with pytest.raises(AssertionError):  # rows do differ by more than this
+        assert_close(results[rows[1].trial]["weights"], results[rows[0].trial]["weights"])
+
+
+def fake(monkeypatch, ran, *, fits=10**9):
+    """Populations that train nothing, on a device that holds `fits` members."""
+    import jax
+
+    from lengthwise import InputError
+    from lengthwise.sweep import _population
+
+    def train_population(task, models, config, hparams, *, keys, size):
+        del task, config, hparams, keys
+        if size > fits:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating")
+        ran.append((len(models), size))
+        return [InputError("not trained")] * len(models)
+
+    def measure_trial(row, experiment, run):
+        del experiment, run
+        if row.trial == 5:
+            raise RuntimeError("broken")
+        return {"trial": row.trial, "weights": {"raw": {"log_tv_unseen": -1.0}}}
+
+    monkeypatch.setattr(_population, "train_population", train_population)
+    monkeypatch.setattr(_population, "measure_trial", measure_trial)
+    monkeypatch.setattr(_population, "build_experiment", lambda experiment: (0, 0, 0))
+    monkeypatch.setattr(_population, "member_bytes", lambda *parts: 2**20)
+
+
+def test_a_population_that_does_not_fit_is_halved_and_a_failed_member_is_named(tiny, monkeypatch):
+    ran = []
+    fake(monkeypatch, ran, fits=3)
+    study = begin(tiny)
+    study.enqueue(5)  # 6 rows of one shape, 4 of the other
+    assert study.work(population=5) == 10
+    # 5 do not fit, 2 do; nor do the 4 of the other shape.
+    assert ran == [(2, 2), (2, 2), (1, 2), (1, 2), (2, 2), (2, 2)]
+    assert study.counts() == {"rows": 10, "done": 9, "running": 0, "failed": 1}
+    assert study.errors() == ["trial 5: RuntimeError: broken"]
+
+
+def test_an_accelerator_takes_what_its_memory_holds(tiny, monkeypatch):
+    import jax
+
+    from lengthwise.sweep import Populations
+
+    ran = []
+    fake(monkeypatch, ran)
+
+    class Device:
+        def memory_stats(self):
+            return {"bytes_limit": 110 * 2**20, "bytes_in_use": 10 * 2**20}
+
+    monkeypatch.setattr(jax, "devices", lambda: [Device(), Device()])
+    populations = Populations(tiny)
+    assert populations.size(0, rows=1000) == 2 * 60
+    assert populations.size(1, rows=50) == 50
+    assert populations.size(1, rows=1000) == 50  # once compiled, it stays
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    study = begin(tiny)
+    study.enqueue(2)
+    assert study.work() == 4
+    assert ran == [(2, 2), (2, 2)]
+
+
+def test_a_sampler_is_asked_for_a_whole_group(tiny, monkeypatch):
+    ran = []
+    fake(monkeypatch, ran)
+    study = begin(tiny, sampler="TPESampler")
+    study.enqueue(11)
+    assert study.work(population=4) == 11
+    assert study.counts() == {"rows": 11, "done": 11, "running": 0, "failed": 0}
+    assert sum(members for members, _ in ran) == 11
+    assert {size for _, size in ran} == {4}
+
+
+def group_worker(held):
+    """Work on the study in groups; if `held`, do not come back from the training."""
+    import threading
+
+    from lengthwise.sweep import _population, open_study
+
+    measure = lambda row, experiment, run: {"trial": row.trial, "weights": {}}
+    _population.measure_trial = measure
+    if held:
+        _population.train_population = lambda *args, **kwargs: threading.Event().wait()
+    else:
+        _population.train_population = lambda task, models, *args, **kwargs: models
+    open_study("sqlite:///s.db", "s", heartbeat=1).work(poll=0.2, population=3)
+
+
+def test_the_group_of_a_worker_killed_with_9_is_taken_over(tiny):
+    """Its heartbeats keep it, past the time after which it would be stale, until it is killed."""
+    from optuna.trial import TrialState
+
+    from lengthwise.sweep import Choice, SearchSpace, design
+
+    space = SearchSpace(tiny.base, {**tiny.laws, "model.width": Choice((4,))})
+    study = begin(space, heartbeat=1)
+    study.enqueue(4)
+    start = multiprocessing.get_context("spawn").Process
+    holder, other = (start(target=group_worker, args=(held,)) for held in (True, False))
+    holder.start()
+    deadline = time.monotonic() + 300
+    while len(held := study.trials(TrialState.RUNNING)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(held) == 3
+    other.start()
+    while study.counts()["done"] < 5 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(6)  # 4 seconds without a heartbeat would make them stale
+    states = [study.trials()[trial.number].state for trial in held]
+    assert states == [TrialState.RUNNING] * 3
+    assert other.is_alive()  # it waits for them
+    assert holder.pid is not None
+    os.kill(holder.pid, signal.SIGKILL)
+    other.join(120)
+    assert other.exitcode == 0
+    holder.join()
+    assert rows_of(study) == once(design(space, 4, 0))
+    states = [study.trials()[trial.number].state for trial in held]
+    assert states == [TrialState.FAIL] * 3
+    assert study.counts() == {"rows": 8, "done": 8, "running": 0, "failed": 0}
+
+
+def take_groups(start, taken):
+    """Take groups of the study as fast as possible, and put the numbers of the trials in `taken`."""
+    from lengthwise.sweep import Lease, Populations, open_study
+
+    study = open_study("sqlite:///s.db", "s")
+    populations = Populations(study.space, 3)
+    start.wait()
+    while True:
+        with Lease(study.optuna._storage) as lease:
+            mine = study._take(populations, lease)
+        taken.put([trial.number for trial in mine])
+        if not mine:
+            return
+
+
+def test_no_two_groups_share_a_trial(tiny):
+    study = begin(tiny)
+    study.enqueue(10)
+    context = multiprocessing.get_context("spawn")
+    together, taken = context.Barrier(2), context.Queue()
+    takers = [context.Process(target=take_groups, args=(together, taken)) for _ in range(2)]
+    for taker in takers:
+        taker.start()
+    numbers, ended = [], 0
+    while ended < 2:
+        group = taken.get(timeout=300)
+        numbers += group
+        ended += not group
+    for taker in takers:
+        taker.join()
+    assert sorted(numbers) == list(range(20))
+
+
+def test_an_accelerator_has_one_worker_this_process(tiny, monkeypatch):
+    import jax
+
+    from lengthwise.sweep import run_workers
+
+    ran, shown = [], []
+    fake(monkeypatch, ran)
+    study = begin(tiny)
+    study.enqueue(2)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    show = lambda counts, seconds: shown.append(counts["done"])
+    run_workers(study, "sqlite:///s.db", 2, poll=0.1, population=2, show=show)
+    assert shown[-1] == 4
+    assert {t.user_attrs["process"][1] for t in study.trials()} == {os.getpid()}

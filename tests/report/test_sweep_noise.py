@@ -23,8 +23,8 @@ from . import sweeps
 @pytest.fixture(scope="module", autouse=True)
 def fewer_resamples():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_sweep_statistics, "RESAMPLES", 200)
-        patch.setattr(_sweep_ranks, "PERMUTATIONS", 1999)
+        patch.setattr(_sweep_statistics, "RESAMPLES", 100)
+        patch.setattr(_sweep_ranks, "PERMUTATIONS", 999)
         yield
 
 
@@ -45,6 +45,11 @@ def following():
     return sweeps.make_trials(
         80, seed=1, noise=0.2, follows=lambda gradient, rate: 0.3 * (gradient + rate)
     )
+
+
+@pytest.fixture(scope="module")
+def effects(following):
+    return sweep_effects(sweep_of(following))
 
 
 def test_a_benefit_that_follows_the_noise_is_found_at_a_fixed_rate_too(following):
@@ -118,11 +123,11 @@ def test_draws_without_noise_or_value_are_counted(following):
     assert (row["n"], row["missing"]) == (78, 2)
 
 
-def test_trials_from_before_noise_was_measured(following):
+def test_trials_from_before_noise_was_measured():
     old = [
         trial
         | {"mediators": {n: v for n, v in trial["mediators"].items() if n != "gradient_noise"}}
-        for trial in following
+        for trial in sweeps.make_trials(12)
     ]
     sweep = sweep_of(old)
     rows = sweep_effects(sweep)
@@ -133,8 +138,8 @@ def test_trials_from_before_noise_was_measured(following):
     assert "Gradient noise" not in verdicts(rows)[1]["text"]
 
 
-def test_the_exact_loss_is_seen_to_cut_the_noise(following):
-    [row] = [r for r in sweep_effects(sweep_of(following)) if r["family"] == "noise by loss"]
+def test_the_exact_loss_is_seen_to_cut_the_noise(following, effects):
+    [row] = [r for r in effects if r["family"] == "noise by loss"]
     assert row["p"] < 0.05
     assert 0 < row["low"] < 1.5 < row["high"]
     exact = [trial["params"]["hparams.exact_loss"] for trial in following[::2]]
@@ -161,9 +166,8 @@ def test_seen_lengths_are_those_up_to_t():
     assert row["low"] == pytest.approx(-math.log(2))
 
 
-def test_the_sentence_tells_and_does_not_decide(following):
-    sweep = sweep_of(following)
-    rows, found = sweep_effects(sweep), noise_correlations(sweep)
+def test_the_sentence_tells_and_does_not_decide(following, effects):
+    rows, found = effects, noise_correlations(sweep_of(following))
     silent, told = verdicts(rows), verdicts(rows, found)
     assert [v["verdict"] for v in told] == [v["verdict"] for v in silent]
     assert told[0] == silent[0]

@@ -1,6 +1,7 @@
 """Sweeps in which a worker takes groups of trials: the same rows, each once, one program a shape."""
 
 import collections
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -46,8 +47,16 @@ def assert_close(got, expected, path=""):
 
 
 def test_populations_are_the_rows_of_the_design_and_one_program_a_shape(tiny, monkeypatch):
-    from lengthwise.sweep import _population, design
+    import lengthwise as lw
+    from lengthwise.sweep import Choice, SearchSpace, _population, design
     from lengthwise.training import build_experiment, train
+
+    base = dataclasses.replace(  # less to compile
+        tiny.base,
+        model=lw.TransformerConfig(layers=1, heads=1, mlp_ratio=None, norm="none", bias=False),
+        hparams=lw.Hparams(averages=(lw.EMA(0.9),), dropout=lw.DropoutRates(residual=0.0)),
+    )
+    space = SearchSpace(base, {**tiny.laws, "model.width": Choice((4, 6))})
 
     def losses(row, experiment, run):
         del experiment
@@ -55,16 +64,16 @@ def test_populations_are_the_rows_of_the_design_and_one_program_a_shape(tiny, mo
         return {"trial": row.trial, "weights": {}, "losses": [r["loss"] for r in done.metrics]}
 
     monkeypatch.setattr(_population, "measure_trial", losses)
-    study = begin(tiny, seed=3)
+    study = begin(space, seed=3)
     study.enqueue(3)  # 6 rows: 4 of one shape, 2 of the other
     assert study.work(population=3) == 6
-    rows = design(tiny, 3, 3)
+    rows = design(space, 3, 3)
     assert rows_of(study) == once(rows)
     results = {result["trial"]: result for result in study.results()}
     # The last population of a shape has one member, and is filled up: it compiles nothing.
     assert sum(result["traces"] for result in results.values()) == 2
     for row in (rows[1], rows[3]):
-        experiment = row.experiment(tiny)
+        experiment = row.experiment(space)
         task, model, key = build_experiment(experiment)
         single = train(task, model, experiment.training, experiment.hparams, key=key)
         expected = [r["loss"] for r in single.metrics]

@@ -85,8 +85,8 @@ def test_rows_repeat_the_configuration_with_other_seeds(tiny):
 def test_the_command_replicates_resumes_and_shows_the_regression(call, monkeypatch):
     from lengthwise.sweep import _study
 
-    def here(study, storage, workers, *, show):
-        del storage, workers
+    def here(study, storage, workers, *, show, population=None):
+        del storage, workers, population
         if ended[0]:
             study.work()
         show(study.counts(), 1.0)

@@ -29,7 +29,7 @@ CONFIG = lw.TrainingConfig(
     checkpoint_every=0,
     evaluation=lw.EvaluationConfig(examples=8, batch_size=8, exhaustive_inputs=0),
 )
-MODEL = lw.TransformerConfig(layers=1, heads=2, width=4, mlp_ratio=None)
+MODEL = lw.TransformerConfig(layers=1, heads=2, width=4, mlp_ratio=None, norm="none")
 RATES = (1e-3, 3e-3, 1e-2, 2e-2, 5e-3)  # five members: they do not divide among four devices
 
 

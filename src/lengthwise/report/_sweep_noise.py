@@ -82,14 +82,15 @@ def noise_correlations(sweep: Sweep) -> list[dict[str, Any]]:
     """
     if not any(math.isfinite(LOG_NOISE.measure(trial, "raw", None)) for trial in sweep.trials):
         return []
-    groups = [(loss, [d for d in sweep.draws if draw_levels(d)["loss"] == loss]) for loss in LOSSES]
-    cells = [("all", sweep.draws), *((loss, draws) for loss, draws in groups if draws)]
+    losses = [draw_levels(draw)["loss"] for draw in sweep.draws]
+    cells = {"all": len(losses)} | {name: losses.count(name) for name in LOSSES if name in losses}
+    observed = {average: observations(sweep.draws, average) for average in sweep.averages}
     rows = []
     for predictor in PREDICTORS:
         family = [
-            _row(draws, predictor, average, loss, len(cells) * len(sweep.averages))
-            for average in sweep.averages
-            for loss, draws in cells
+            _row(mine, predictor, average, loss, draws, len(cells) * len(observed))
+            for average, mine in observed.items()
+            for loss, draws in cells.items()
         ]
         for row, adjusted in zip(family, holm([row["p"] for row in family]), strict=True):
             rows.append(row | {"p_holm": adjusted})
@@ -183,14 +184,20 @@ def observations(draws: Sequence[Draw], average: str) -> list[dict[str, Any]]:
 
 
 def _row(
-    draws: Sequence[Draw], predictor: str, average: str, loss: str, size: int
+    observed: Sequence[Mapping[str, Any]],
+    predictor: str,
+    average: str,
+    loss: str,
+    draws: int,
+    size: int,
 ) -> dict[str, Any]:
     column = "update" if predictor == "update_noise" else "noise"
     needed = ("noise",) if predictor == "gradient_noise" else ("noise", "rate")
     found = [
         one
-        for one in observations(draws, average)
-        if "mixed" not in (one["loss"], one["schedule"])
+        for one in observed
+        if loss in ("all", one["loss"])
+        and "mixed" not in (one["loss"], one["schedule"])
         and all(math.isfinite(one[name]) for name in needed)
     ]
     values = lambda name: np.array([one[name] for one in found], float)
@@ -199,7 +206,7 @@ def _row(
     sample = Sample(values(column), values("benefit"), strata, given)
     low, high = bootstrap_correlation(sample)
     row: dict[str, Any] = {"family": FAMILY, "endpoint": predictor, "weights": average}
-    row |= {"loss": loss, "n": len(found), "missing": len(draws) - len(found)}
+    row |= {"loss": loss, "n": len(found), "missing": draws - len(found)}
     row |= {"rho": rank_correlation(sample), "low": low, "high": high}
     row |= {"p": permutation_p(sample), "p_holm": math.nan, "family_size": size}
     power = [detectable_correlation(sample, level=level) for level in (LEVEL / size, LEVEL)]

@@ -206,6 +206,7 @@ def nobody_left(group):
     return False
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_sweep_and_the_same_command_goes_on(call, tiny, monkeypatch):
     """SIGINT to the whole group, as a terminal sends it. The rest is not trained here."""
     from lengthwise.sweep import _study, design, open_study

@@ -83,6 +83,7 @@ def test_populations_are_the_rows_of_the_design_and_one_program_a_shape(tiny, mo
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_lines_of_populations_equal_those_of_single_runs(tiny):
     from lengthwise.sweep import design, run_trial
 
@@ -188,6 +189,7 @@ def group_worker(held):
     open_study("sqlite:///s.db", "s", heartbeat=1).work(poll=0.2, population=3)
 
 
+@pytest.mark.slow
 def test_the_group_of_a_worker_killed_with_9_is_taken_over(tiny):
     """Its heartbeats keep it, past the time after which it would be stale, until it is killed."""
     from optuna.trial import TrialState

@@ -1,8 +1,6 @@
 """`lengthwise`: one line a command."""
 
 import contextlib
-import difflib
-import functools as ft
 import json
 import os
 import sys
@@ -20,7 +18,7 @@ from ._evaluate import Evaluate
 from ._exit_codes import EXIT_CODES_HELP, ExitCode
 from ._json import strict
 from ._othello import Othello
-from ._parse import UsageError, parse, subcommands
+from ._parse import parse_among
 from ._report import Report
 from ._sweep import Sweep
 from ._train import Train
@@ -81,18 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(words: list[str]) -> Command:
-    if words and words[0] in COMMANDS:  # only its own parser is made: it is ready sooner
-        cls = COMMANDS[words[0]]
-        read = getattr(cls, "parse", ft.partial(parse, cls))
-        return read(words[1:], prog=f"lengthwise {words[0]}")
-    if words and not words[0].startswith("-"):
-        close = difflib.get_close_matches(words[0], COMMANDS, n=1)
-        raise UsageError(
-            f"A command must be one of ({', '.join(COMMANDS)}), but got ({words[0]}): "
-            f"{f'perhaps `{close[0]}` was meant' if close else 'see `lengthwise --help`'}."
-        )
-    options = subcommands(COMMANDS)
-    return parse(options, words or ["--help"], prog="lengthwise", description=DESCRIPTION)
+    return parse_among(
+        COMMANDS, words, prog="lengthwise", what="A command", description=DESCRIPTION
+    )
 
 
 def _failed(error: BaseException, code: int, sentence: str) -> tuple[int, dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ._command import Outcome
 from ._othello_games import OthelloGames
-from ._parse import UsageError, parse, subcommands
+from ._parse import UsageError, parse_among
 
 
 COMMANDS: Mapping[str, Any] = {
@@ -21,16 +21,8 @@ class Othello:
     @classmethod
     def parse(cls, argv: list[str], *, prog: str) -> Any:
         """The subcommand that `argv` begins with."""
-        del cls
-        if argv and argv[0] in COMMANDS:
-            return parse(COMMANDS[argv[0]], argv[1:], prog=f"{prog} {argv[0]}")
-        if argv and not argv[0].startswith("-"):
-            raise UsageError(
-                f"A command of `{prog}` must be one of ({', '.join(COMMANDS)}), but got ({argv[0]}): "
-                f"see `{prog} --help`."
-            )
-        options = subcommands(COMMANDS)
-        return parse(options, argv or ["--help"], prog=prog, description=Othello.__doc__)
+        what = f"A command of `{prog}`"
+        return parse_among(COMMANDS, argv, prog=prog, what=what, description=cls.__doc__)
 
     def run(self) -> Outcome:
         """It is a subcommand that runs."""

@@ -1,6 +1,8 @@
 """tyro, with components as text, and with errors as one sentence."""
 
 import contextlib
+import difflib
+import functools as ft
 import io
 import re
 from collections.abc import Mapping
@@ -52,6 +54,27 @@ def parse(
                 raise cause from None
             cause = cause.__context__
         raise UsageError(f"{_sentence(text.getvalue())}; see `{prog} --help`.") from None
+
+
+def parse_among(
+    commands: Mapping[str, Any], argv: list[str], *, prog: str, what: str, description: str | None
+) -> Any:
+    """The command that `argv` begins with, read by its own `parse` if it has one, or the help of all.
+
+    Only its own parser is made: it is ready sooner. `what` is the subject of the `UsageError` for a
+    command that does not exist.
+    """
+    if argv and argv[0] in commands:
+        cls = commands[argv[0]]
+        read = getattr(cls, "parse", ft.partial(parse, cls))
+        return read(argv[1:], prog=f"{prog} {argv[0]}")
+    if argv and not argv[0].startswith("-"):
+        close = difflib.get_close_matches(argv[0], commands, n=1)
+        raise UsageError(
+            f"{what} must be one of ({', '.join(commands)}), but got ({argv[0]}): "
+            f"{f'perhaps `{close[0]}` was meant' if close else f'see `{prog} --help`'}."
+        )
+    return parse(subcommands(commands), argv or ["--help"], prog=prog, description=description)
 
 
 def subcommands(commands: Mapping[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._command import Outcome
-from ._parse import UsageError, parse, subcommands
+from ._parse import UsageError, parse_among
 from ._sweep_check import SweepCheck
 from ._sweep_effects import SweepEffects
 from ._sweep_replicate import SweepReplicate
@@ -31,16 +31,8 @@ class Sweep:
     @classmethod
     def parse(cls, argv: list[str], *, prog: str) -> Any:
         """The subcommand that `argv` begins with."""
-        del cls
-        if argv and argv[0] in COMMANDS:
-            return parse(COMMANDS[argv[0]], argv[1:], prog=f"{prog} {argv[0]}")
-        if argv and not argv[0].startswith("-"):
-            raise UsageError(
-                f"A command of `{prog}` must be one of ({', '.join(COMMANDS)}), but got ({argv[0]}): "
-                f"see `{prog} --help`."
-            )
-        options = subcommands(COMMANDS)
-        return parse(options, argv or ["--help"], prog=prog, description=Sweep.__doc__)
+        what = f"A command of `{prog}`"
+        return parse_among(COMMANDS, argv, prog=prog, what=what, description=cls.__doc__)
 
     def run(self) -> Outcome:
         """It is a subcommand that runs."""

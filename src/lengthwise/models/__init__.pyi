@@ -23,7 +23,12 @@ from ._linear import Linear as Linear, dropout as dropout
 from ._minimal import MinimalMatrices as MinimalMatrices, minimal_matrices as minimal_matrices
 from ._norm import EPSILON as EPSILON, LayerNorm as LayerNorm, RMSNorm as RMSNorm
 from ._positions import (
+    AbstractFromZero as AbstractFromZero,
+    AbstractNoBias as AbstractNoBias,
+    AbstractNoEmbedding as AbstractNoEmbedding,
+    AbstractNoRotation as AbstractNoRotation,
     AbstractPositions as AbstractPositions,
+    AbstractUnlearned as AbstractUnlearned,
     NoPositions as NoPositions,
 )
 from ._random_offset import RandomOffset as RandomOffset

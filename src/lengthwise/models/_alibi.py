@@ -4,45 +4,17 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
-from ._positions import AbstractPositions
+from ._positions import AbstractFromZero, AbstractNoEmbedding, AbstractNoRotation, AbstractUnlearned
 
 
-class ALiBi(AbstractPositions):
+class ALiBi(AbstractUnlearned, AbstractFromZero, AbstractNoEmbedding, AbstractNoRotation):
     r"""Attention with linear biases (arXiv 2108.12409): $-m_h (p - p')$ is added to the scores.
 
     Here p and p' are the places of query and key, and $m_h$ the slopes of `alibi_slopes`, not learned.
     Scores are $q k / \sqrt{d_k}$ before it is added, as in the paper.
     """
-
-    def init(
-        self, max_len: int, width: int, heads: int, key_dim: int, *, key: PRNGKeyArray
-    ) -> None:
-        """Nothing to learn."""
-        del max_len, width, heads, key_dim, key
-
-    def places(self, shape: tuple[int, ...], *, key: PRNGKeyArray | None) -> Int[Array, " len"]:
-        """0, 1, 2, ..."""
-        del key
-        return jnp.arange(shape[-1])
-
-    def embed(
-        self, params: Any, x: Float[Array, "*batch len width"], places: Int[Array, "*#batch len"]
-    ) -> Float[Array, "*batch len width"]:
-        """The input."""
-        del params, places
-        return x
-
-    def rotate(
-        self,
-        params: Any,
-        x: Float[Array, "*batch heads len key_dim"],
-        places: Int[Array, "*#batch len"],
-    ) -> Float[Array, "*batch heads len key_dim"]:
-        """The input."""
-        del params, places
-        return x
 
     def bias(
         self, params: Any, heads: int, places: Int[Array, "*batch len"]

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ._linear import normal
-from ._positions import AbstractPositions
+from ._positions import AbstractFromZero, AbstractNoBias, AbstractNoRotation
 
 
-class LearnedPositions(AbstractPositions):
+class LearnedPositions(AbstractFromZero, AbstractNoRotation, AbstractNoBias):
     """A learned vector per position, added to the embedding (GPT-1).
 
     Vectors beyond the training length get no gradient: they stay as they were initialized, but for
@@ -28,27 +28,8 @@ class LearnedPositions(AbstractPositions):
         del heads, key_dim
         return normal((max_len, width), self.scale, key=key)
 
-    def places(self, shape: tuple[int, ...], *, key: PRNGKeyArray | None) -> Int[Array, " len"]:
-        """0, 1, 2, ..."""
-        del key
-        return jnp.arange(shape[-1])
-
     def embed(
         self, params: Any, x: Float[Array, "*batch len width"], places: Int[Array, "*#batch len"]
     ) -> Float[Array, "*batch len width"]:
         """Add the vector of each place."""
         return x + jnp.broadcast_to(params[places], x.shape)
-
-    def rotate(
-        self,
-        params: Any,
-        x: Float[Array, "*batch heads len key_dim"],
-        places: Int[Array, "*#batch len"],
-    ) -> Float[Array, "*batch heads len key_dim"]:
-        """The input."""
-        del params, places
-        return x
-
-    def bias(self, params: Any, heads: int, places: Int[Array, "*batch len"]) -> None:
-        """Nothing."""
-        del params, heads, places

@@ -1,4 +1,4 @@
-"""The positions contract, and the smallest choice: none."""
+"""The positions contract, a base for each part that one may leave alone, and the smallest choice: none."""
 
 import abc
 from typing import Any
@@ -12,8 +12,8 @@ class AbstractPositions(eqx.Module):
     """How a model knows where a token stands.
 
     An instance holds hyperparameters only; `init` makes what is learned, one tree per model. There
-    are three places to act: on embeddings, on queries and keys, on scores. A class does nothing at
-    a place by returning its input there, or `None` for no bias.
+    are three places to act: on embeddings, on queries and keys, on scores. A class that does nothing at
+    some of them has the classes below for bases, one for each thing that it leaves alone.
 
     `places` has the axes `(len,)` where all sequences share them, else those of the tokens.
     """
@@ -53,8 +53,8 @@ class AbstractPositions(eqx.Module):
         """What is added to the scores, query by key; `None` for nothing."""
 
 
-class NoPositions(AbstractPositions):
-    """No positions: only the causal mask tells order, as in the paper's theory."""
+class AbstractUnlearned(AbstractPositions):
+    """Positions without parameters."""
 
     def init(
         self, max_len: int, width: int, heads: int, key_dim: int, *, key: PRNGKeyArray
@@ -62,10 +62,18 @@ class NoPositions(AbstractPositions):
         """Nothing to learn."""
         del max_len, width, heads, key_dim, key
 
+
+class AbstractFromZero(AbstractPositions):
+    """Places that count from 0, in training too."""
+
     def places(self, shape: tuple[int, ...], *, key: PRNGKeyArray | None) -> Int[Array, " len"]:
         """0, 1, 2, ..."""
         del key
         return jnp.arange(shape[-1])
+
+
+class AbstractNoEmbedding(AbstractPositions):
+    """Positions that leave embeddings as they are."""
 
     def embed(
         self, params: Any, x: Float[Array, "*batch len width"], places: Int[Array, "*#batch len"]
@@ -73,6 +81,10 @@ class NoPositions(AbstractPositions):
         """The input."""
         del params, places
         return x
+
+
+class AbstractNoRotation(AbstractPositions):
+    """Positions that leave queries and keys as they are."""
 
     def rotate(
         self,
@@ -84,6 +96,16 @@ class NoPositions(AbstractPositions):
         del params, places
         return x
 
+
+class AbstractNoBias(AbstractPositions):
+    """Positions that add nothing to the scores."""
+
     def bias(self, params: Any, heads: int, places: Int[Array, "*batch len"]) -> None:
         """Nothing."""
         del params, heads, places
+
+
+class NoPositions(
+    AbstractUnlearned, AbstractFromZero, AbstractNoEmbedding, AbstractNoRotation, AbstractNoBias
+):
+    """No positions: only the causal mask tells order, as in the paper's theory."""

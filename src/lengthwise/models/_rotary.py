@@ -6,11 +6,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from .._core import require
-from ._positions import AbstractPositions
+from ._positions import AbstractFromZero, AbstractNoBias, AbstractNoEmbedding
 from ._sinusoidal import angles
 
 
-class RotaryPositions(AbstractPositions):
+class RotaryPositions(AbstractFromZero, AbstractNoEmbedding, AbstractNoBias):
     r"""Pairs of entries of queries and keys are turned by the place (RoFormer, arXiv 2104.09864).
 
     Entries i and i + d_k / 2 are one complex number, multiplied by $e^{\mathrm{i} p \theta_i}$ at place
@@ -38,18 +38,6 @@ class RotaryPositions(AbstractPositions):
             key_dim=key_dim,
         )
 
-    def places(self, shape: tuple[int, ...], *, key: PRNGKeyArray | None) -> Int[Array, " len"]:
-        """0, 1, 2, ..."""
-        del key
-        return jnp.arange(shape[-1])
-
-    def embed(
-        self, params: Any, x: Float[Array, "*batch len width"], places: Int[Array, "*#batch len"]
-    ) -> Float[Array, "*batch len width"]:
-        """The input."""
-        del params, places
-        return x
-
     def rotate(
         self,
         params: Any,
@@ -66,7 +54,3 @@ class RotaryPositions(AbstractPositions):
         cos, sin = of_pairs(jnp.cos(turns)), of_pairs(jnp.sin(turns))
         turned = [real * cos - imaginary * sin, real * sin + imaginary * cos]
         return jnp.concatenate(turned, axis=-1)
-
-    def bias(self, params: Any, heads: int, places: Int[Array, "*batch len"]) -> None:
-        """Nothing."""
-        del params, heads, places

@@ -4,13 +4,13 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from .._core import require
-from ._positions import AbstractPositions
+from ._positions import AbstractFromZero, AbstractNoBias, AbstractNoRotation, AbstractUnlearned
 
 
-class SinusoidalPositions(AbstractPositions):
+class SinusoidalPositions(AbstractUnlearned, AbstractFromZero, AbstractNoRotation, AbstractNoBias):
     r"""Sines and cosines of the place are added to the embedding (Vaswani et al., arXiv 1706.03762).
 
     $$PE(p, 2i) = s \sin(p \, b^{-2i/d}), \qquad PE(p, 2i + 1) = s \cos(p \, b^{-2i/d})$$
@@ -25,17 +25,6 @@ class SinusoidalPositions(AbstractPositions):
     def __check_init__(self):
         require(self.base > 1, "`base > 1`", "raise it, 10000 is usual", base=self.base)
 
-    def init(
-        self, max_len: int, width: int, heads: int, key_dim: int, *, key: PRNGKeyArray
-    ) -> None:
-        """Nothing to learn."""
-        del max_len, width, heads, key_dim, key
-
-    def places(self, shape: tuple[int, ...], *, key: PRNGKeyArray | None) -> Int[Array, " len"]:
-        """0, 1, 2, ..."""
-        del key
-        return jnp.arange(shape[-1])
-
     def embed(
         self, params: Any, x: Float[Array, "*batch len width"], places: Int[Array, "*#batch len"]
     ) -> Float[Array, "*batch len width"]:
@@ -47,20 +36,6 @@ class SinusoidalPositions(AbstractPositions):
         waves = jnp.reshape(waves, (*places.shape, 2 * turns.shape[-1]))[..., :width]
         waves = (width**-0.5 if self.scale is None else self.scale) * waves
         return x + jnp.broadcast_to(waves.astype(x.dtype), x.shape)
-
-    def rotate(
-        self,
-        params: Any,
-        x: Float[Array, "*batch heads len key_dim"],
-        places: Int[Array, "*#batch len"],
-    ) -> Float[Array, "*batch heads len key_dim"]:
-        """The input."""
-        del params, places
-        return x
-
-    def bias(self, params: Any, heads: int, places: Int[Array, "*batch len"]) -> None:
-        """Nothing."""
-        del params, heads, places
 
 
 def angles(

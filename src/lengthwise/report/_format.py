@@ -1,6 +1,7 @@
 """Numbers as text for tables."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -29,3 +30,13 @@ def format_value(value: Any, *, digits: int = 3) -> str:
 def format_change(value: float) -> str:
     """A relative change in per cent, with its sign."""
     return MISSING if math.isnan(value) else f"{100 * value:+.1f} %"
+
+
+def table_line(cells: Sequence[str], widths: Sequence[int], *, texts: int = 1) -> str:
+    """A line of a table: the first `texts` cells to the left, the first of all cut; numbers right."""
+    first = cells[0][: widths[0]]
+    padded = [
+        f"{cell:<{width}}" if place < texts else f"{cell:>{width}}"
+        for place, (cell, width) in enumerate(zip([first, *cells[1:]], widths, strict=True))
+    ]
+    return " ".join(padded)

@@ -37,7 +37,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ._chart import Chart, Panel
 from ._draw import zero_line
-from ._format import MISSING, format_value
+from ._format import MISSING, format_value, table_line
 from ._load import number
 from ._style import INK, PALETTE, Key
 from ._sweep_effects import LOSSES, draw_levels
@@ -248,8 +248,10 @@ def correlations_table(rows: Sequence[Mapping[str, Any]]) -> str:
         mine = [row for row in rows if row["endpoint"] == predictor]
         if mine:
             heading = f"Averaging's benefit against {title} (Holm over {mine[0]['family_size']})"
-            lines += ["", *textwrap.wrap(heading, 80), _line(HEAD)]
-        lines += [_line(list(correlation_cells(row).values())) for row in mine]
+            lines += ["", *textwrap.wrap(heading, 80), table_line(HEAD, WIDTHS, texts=2)]
+        lines += [
+            table_line(list(correlation_cells(row).values()), WIDTHS, texts=2) for row in mine
+        ]
     return "\n".join(lines[1:])
 
 
@@ -261,9 +263,3 @@ def correlation_cells(row: Mapping[str, Any]) -> dict[str, str]:
     texts |= {"95 % interval": f"{row['low']:+.2f} {row['high']:+.2f}" if known else MISSING}
     texts |= {"p Holm": format_value(row["p_holm"], digits=2)}
     return texts | {"power": format_value(row["detectable"], digits=2)}
-
-
-def _line(cells: Sequence[str]) -> str:
-    first, second, *others = cells
-    numbers = [f"{cell:>{width}}" for cell, width in zip(others, WIDTHS[2:], strict=True)]
-    return " ".join([f"{first[: WIDTHS[0]]:<{WIDTHS[0]}}", f"{second:<{WIDTHS[1]}}", *numbers])

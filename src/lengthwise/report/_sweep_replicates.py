@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ._chart import Chart, Panel
-from ._format import MISSING
+from ._format import MISSING, table_line
 from ._load import number
 from ._style import INK, PALETTE, Key
 from ._sweep_files import read_record, record_file
@@ -79,9 +79,11 @@ def replication_table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         f"Mean log TV at unseen lengths. Selected: the lowest of {rows[0]['candidates']}, optimistic.",
         "The others are of replicates with fresh seeds; change is mean minus selected.",
-        _line(HEAD),
+        table_line(HEAD, WIDTHS),
     ]
-    return "\n".join([*lines, *(_line(list(replication_cells(row).values())) for row in rows)])
+    return "\n".join(
+        [*lines, *(table_line(list(replication_cells(row).values()), WIDTHS) for row in rows)]
+    )
 
 
 def replication_charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
@@ -120,11 +122,6 @@ def _draw(rows: Sequence[Mapping[str, Any]], ax: Axes) -> None:
 
 def _label(row: Mapping[str, Any]) -> str:
     return f"trial {row['trial']}, {row['weights']}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    numbers = [f"{cell:>{width}}" for cell, width in zip(cells[1:], WIDTHS[1:], strict=True)]
-    return " ".join([f"{cells[0][: WIDTHS[0]]:<{WIDTHS[0]}}", *numbers])
 
 
 def _signed(value: float) -> str:

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._format import MISSING, format_value
+from ._format import MISSING, format_value, table_line
 from ._sweep_effects import FAMILIES
 from ._sweep_trials import PRIMARY
 
@@ -35,14 +35,14 @@ def effects_table(rows: Sequence[Mapping[str, Any]], *, endpoint: str = PRIMARY)
         for measured in dict.fromkeys(r["endpoint"] for r in mine):
             part = [r for r in mine if r["endpoint"] == measured]
             heading = f"{title}: {measured} (Holm over {part[0]['family_size']})"
-            lines += ["", *textwrap.wrap(heading, 80), _line(HEAD)]
+            lines += ["", *textwrap.wrap(heading, 80), table_line(HEAD, WIDTHS)]
             by_weights = len({r["weights"] for r in part}) > 1 or part[0]["weights"] != "raw"
             last = None
             for row in part:
                 if by_weights and row["weights"] != last:
                     lines += textwrap.wrap(row["weights"], 80)
                     last = row["weights"]
-                lines += [_line(_cells(row)), *_aside(row)]
+                lines += [table_line(_cells(row), WIDTHS), *_aside(row)]
     return "\n".join(line.rstrip() for line in lines[1:])
 
 
@@ -88,12 +88,6 @@ def missing_pairs(row: Mapping[str, Any]) -> str:
 def _aside(row: Mapping[str, Any]) -> list[str]:
     text = missing_pairs(row)
     return textwrap.wrap(text, 80, initial_indent="    ", subsequent_indent="    ") if text else []
-
-
-def _line(cells: Sequence[str]) -> str:
-    first, *others = cells
-    numbers = [f"{cell:>{width}}" for cell, width in zip(others, WIDTHS[1:], strict=True)]
-    return " ".join([f"{first[: WIDTHS[0]]:<{WIDTHS[0]}}", *numbers])
 
 
 def _signed(value: float) -> str:

@@ -66,17 +66,17 @@ def check_trial(space: SearchSpace, recorded: Mapping[str, Any]) -> Check:
 
     **Raises:** `InputError` if the line is not of this space.
     """
-    row, trial = recorded_row(space, recorded), int(recorded["trial"])
+    row, trial, theirs = recorded_row(space, recorded), int(recorded["trial"]), flat(recorded)
     again = _again(space, row, recorded)
-    differing = [n for n in again if not _same(again[n], flat(recorded).get(n))]
+    differing = [n for n in again if not _same(again[n], theirs.get(n))]
     counts = {"trial": trial, "numbers": len(again), "differing": len(differing)}
-    if not differing and set(again) == set(flat(recorded)):
+    if not differing and set(again) == set(theirs):
         text = f"trial {trial}: equal, all {len(again)} numbers and texts"
         return Check(**counts, equal=True, holds=True, largest=0.0, message=text)
     nudged = [_again(*_nudged(space, recorded, steps), recorded) for steps in NUDGES]
-    wrong = compare(flat(recorded), [again, *nudged])
+    wrong = compare(theirs, [again, *nudged])
     logs = [name for name in differing if name.endswith("/log_tv_unseen")]
-    largest = max((_distance(flat(recorded).get(n), again[n]) for n in logs), default=0.0)
+    largest = max((_distance(theirs.get(n), again[n]) for n in logs), default=0.0)
     said = f"{len(differing)} of {len(again)} numbers and texts differ, log TV by {largest:.2g} at most"
     text = f"trial {trial}: match but for rounding, {said}"
     if wrong:

@@ -35,7 +35,7 @@ from .._core import (
 from ..evaluation import forward_traces
 from ..loggers import AbstractLogger
 from ..models import AbstractModel
-from ..tasks import AbstractLengths, AbstractTask
+from ..tasks import AbstractLengths, AbstractTask, prefetch
 from ._checkpoint import load_checkpoint, save_checkpoint
 from ._chunk import (
     TrainState,
@@ -158,10 +158,12 @@ def _run(
             watch(state)
         save(state)
 
-    with _interrupts() as interrupted:
+    starts = range(done, config.steps, config.chunk_steps)
+    feeds = prefetch(lambda first: make_feed(task, config, first, key=train_key), starts)
+    with _interrupts() as interrupted, contextlib.closing(feeds):
         while done < config.steps:
             started = time.perf_counter()
-            feed = make_feed(task, config, done, key=train_key)
+            feed = next(feeds)  # made while the chunk before it ran
             new, measured = chunk(state, traced, feed)
             measured = jax.tree.map(np.asarray, measured)  # waits for the device
             seconds += time.perf_counter() - started

@@ -41,9 +41,10 @@ lint: $(VENV)/.dev ## format, lint, types, layers
 mutants: $(VENV)/.dev ## show that every suite fails on its mutants
 	$(BIN)/python tests/mutants/run.py
 
-benchmark: $(VENV)/.dev $(PEER)/.peer ## training step against PyTorch, in one run on the same cores
+benchmark: $(VENV)/.dev $(PEER)/.peer ## training step, sweep and Othello against peers, on the same cores
 	$(BIN)/python benchmarks/train_step.py --peer-python $(PEER)/bin/python
 	$(BIN)/python benchmarks/sweep.py --peer-python $(PEER)/bin/python
+	$(BIN)/python benchmarks/othello.py --peer-python $(PEER)/bin/python
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -69,11 +69,9 @@ def scaled_scores(
 ) -> Float[Array, "*batch heads q_len k_len"]:
     """`q k / sqrt(d_k) + bias`, the scores that most attentions begin with."""
     scores = (query / math.sqrt(query.shape[-1])) @ jnp.swapaxes(key, -1, -2)
-    return (
-        scores
-        if bias is None
-        else scores + jnp.broadcast_to(bias.astype(scores.dtype), scores.shape)
-    )
+    if bias is None:
+        return scores
+    return scores + jnp.broadcast_to(bias.astype(scores.dtype), scores.shape)
 
 
 def masked(

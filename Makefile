@@ -4,9 +4,11 @@ NEWER ?= python3.13
 VENV ?= .venv
 BIN := $(VENV)/bin
 PEER := .venv-peer
+LENS := .venv-lens
+LENS_VARIABLES := LENS_PYTHON=$(LENS)/bin/python LENS_4=$(LENS)/transformer-lens-4
 MARKERS := not slow and not peer and not gpu and not services
 
-.PHONY: demo test test-slow test-peer test-gpu test-services test-newer lint mutants benchmark clean help
+.PHONY: demo test test-slow test-peer test-lens test-gpu test-services test-newer lint mutants benchmark clean help
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | sort
@@ -26,8 +28,11 @@ test-gpu: $(VENV)/.dev ## the tests that need an accelerator
 test-services: $(VENV)/.dev ## sweeps on a PostgreSQL server that the tests start (apt-get install postgresql)
 	$(BIN)/python -m pytest -q -m services
 
-test-peer: $(VENV)/.dev $(PEER)/.peer ## compare with PyTorch, in an environment of its own
-	PEER_PYTHON=$(PEER)/bin/python $(BIN)/python -m pytest -q -m peer
+test-peer: $(VENV)/.dev $(PEER)/.peer $(LENS)/.lens ## compare with PyTorch, OpenSpiel and TransformerLens, in two environments of their own
+	PEER_PYTHON=$(PEER)/bin/python $(LENS_VARIABLES) $(BIN)/python -m pytest -q -m peer
+
+test-lens: $(VENV)/.dev $(LENS)/.lens ## of these, what compares with TransformerLens 3 and 4
+	$(LENS_VARIABLES) $(BIN)/python -m pytest -q -m peer tests/peer/test_transformer_lens.py
 
 test-newer: ## the default tests on a newer Python with its newer JAX (NEWER=python3.13)
 	$(MAKE) test PYTHON=$(NEWER) VENV=.venv-newer
@@ -66,5 +71,13 @@ $(PEER)/.peer: constraints-peer.txt
 	$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints-peer.txt
 	@touch $@
 
+$(LENS)/.lens: constraints-lens.txt constraints-lens-4.txt
+	$(PYTHON) -m venv $(LENS)
+	$(LENS)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints-lens.txt
+	rm -rf $(LENS)/transformer-lens-4
+	$(LENS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--target $(LENS)/transformer-lens-4 -r constraints-lens-4.txt
+	@touch $@
+
 clean: ## remove environments and caches
-	rm -rf $(VENV) $(PEER) .venv-newer .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(PEER) $(LENS) .venv-newer .pytest_cache .ruff_cache .import_linter_cache

@@ -1,11 +1,12 @@
 """Our training step against an idiomatic PyTorch one, in one run on the same cores.
 
-    make benchmark          # both sizes, about six minutes on 2 cores
+    make benchmark          # every size, about eight minutes on 2 cores
 
 For each size the two start from equal weights and take 10 steps on equal batches: unless all losses
 agree to 1e-5, no ratio is printed. Then each trains on batches that it draws itself, in turns, with
 dropout, AdamW, clipping and two EMAs; PyTorch with 1 and 2 threads, eager and compiled, and its best
-counts. Printed beside both: the floor, which is the time of the step's weight products alone.
+counts. Printed beside both: the floor, which is the time of the step's weight products alone. At the size
+"othello" ours plays its 6x6 games too, as it trains, while PyTorch draws permutations as at the others.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import safetensors.numpy
 
 import lengthwise as lw
 from lengthwise.models import LearnedPositions
-from lengthwise.tasks import Batch, draw_batch
+from lengthwise.tasks import Batch, OthelloTask, draw_batch
 from lengthwise.training import (
     Feed,
     init_state,
@@ -46,6 +47,11 @@ SIZES = {
         "model": lw.TransformerConfig(
             layers=1, width=32, heads=4, mlp_ratio=None, norm="none", bias=False
         ),
+    },
+    "othello": {
+        "vocab": 32, "length": 16, "batch": 64, "dropout": 0.1, "target": 1.3, "least": 1.3,
+        "task": OthelloTask(6), "chunk": 10,
+        "model": lw.TransformerConfig(layers=4, width=128, heads=4, positions=LearnedPositions()),
     },
 }  # fmt: skip
 HPARAMS = lw.Hparams(averages=(lw.EMA(0.999), lw.EMA(0.99)))
@@ -93,8 +99,8 @@ class OurStep:
     """Our training step, compiled and ready to be timed."""
 
     def __init__(self, size, task, model):
-        self.task = task
-        self.config = training_config(size, chunk_steps=50)
+        self.task = size.get("task", task)
+        self.config = training_config(size, chunk_steps=size.get("chunk", 50))
         rate = size["dropout"]
         dropout = lw.DropoutRates(rate, rate, rate)
         self.hparams = traced_hparams(HPARAMS._replace(dropout=dropout))
@@ -193,7 +199,7 @@ def compare(name, size, python):
             return False
         ours = OurStep(size, task, model)
         times, floors, peers = [], [], {}
-        steps = 60 if name == "ordinary" else 400
+        steps = {"tiny": 400, "ordinary": 60, "othello": 15}[name]
         for threads in (1, 2):  # in turns, so that a busy moment of the machine hits both
             times += [ours.seconds() for _ in range(8)]
             floors.append(floor_seconds(size, task))

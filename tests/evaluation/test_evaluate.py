@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 import lengthwise as lw
-from lengthwise.evaluation import METRICS, Evaluator, forward, forward_traces, make_examples
+from lengthwise.evaluation import (
+    CHANCE,
+    METRICS,
+    Evaluator,
+    forward,
+    forward_traces,
+    make_examples,
+)
 from oracles import metrics as oracle, set_complement
 
 
@@ -105,6 +112,8 @@ def test_chance_columns_equal_the_closed_form(begin):
         for s in task.lengths():
             share = s / VOCAB
             wanted = {"itr": share, "tv": share, "kl": -math.log(1 - share)}
+            wanted |= {"top1_illegal": share, "coverage": 1 - share}
+            assert set(wanted) == set(CHANCE)
             for name, value in wanted.items():
                 found = got.column(f"chance_{name}")[s]
                 assert found == pytest.approx(value, abs=4 * VOCAB * EPS), (name, s)

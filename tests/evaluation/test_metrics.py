@@ -1,5 +1,6 @@
 """Metrics against loops over Python floats; the chance line in closed form."""
 
+import itertools as it
 import math
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from lengthwise.evaluation import METRICS, measure
+from lengthwise.evaluation import CHANCE, METRICS, chance, measure
 from oracles import metrics as oracle, set_complement
 
 
@@ -99,3 +100,35 @@ def test_chance_in_closed_form(vocab):
         np.testing.assert_allclose(got["kl"], -math.log(1 - s / vocab), atol=atol)
         assert got["top1_illegal"].tolist() == [1.0]
         assert got["separated"].tolist() == [0.0]
+        # Illegal tokens come first in a tie, so the v - s places are legal ones' beyond the first s.
+        assert got["coverage"].tolist() == pytest.approx([max(vocab - 2 * s, 0) / (vocab - s)])
+
+
+def test_chance_is_the_mean_over_all_orders():
+    """Of a guess: what does not depend on the order is as of equal logits, the rest as by brute force."""
+    orders = np.array(list(it.permutations(range(VOCAB))), np.float32)
+    for label in LABELS:
+        targets = np.array([label], np.float32)
+        got = {name: float(value[0]) for name, value in chance(targets).items()}
+        flat = _measure(np.zeros((1, VOCAB), np.float32), targets, jnp.ones(()))
+        ranked = _measure(orders, np.repeat(targets, len(orders), 0), jnp.ones(()))
+        assert tuple(got) == CHANCE
+        for name in CHANCE:
+            by_order = name in ("top1_illegal", "coverage")
+            wanted = float(np.mean((ranked if by_order else flat)[name]))
+            # 120 float32 numbers below 1 are added
+            assert got[name] == pytest.approx(wanted, abs=120 * EPS), name
+
+
+def test_coverage_is_graded_and_has_no_scale():
+    label = np.array([[0.25, 0.25, 0.25, 0.25, 0]], np.float32)
+    for logits, wanted in (
+        ([5, 4, 3, 2, 1], 1.0),
+        ([5, 4, 3, 1, 2], 0.75),
+        ([5, 4, 3, 2, 2], 0.75),  # a tie is no knowledge
+        ([0.0, 1, 1, 1, -0.0], 0.75),
+        ([1, 2, 3, 4, 5], 0.75),
+    ):
+        for factor in (1e-3, 1.0, 1e3):
+            got = _measure(np.array([logits], np.float32), label, jnp.float32(factor))
+            assert got["coverage"].tolist() == [wanted], logits

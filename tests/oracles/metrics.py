@@ -27,7 +27,20 @@ def measure(
         "displacement": _mean(legal_f) - _mean(illegal_f) if illegal else nan,
         "separation": min(legal_f) - max(illegal_f) if illegal else nan,
         "separated": float(all(x > y for x in legal_f for y in illegal_f)) if illegal else nan,
+        "coverage": coverage(f, legal),
     }
+
+
+def coverage(f: Sequence[float], legal: Sequence[int]) -> float:
+    """The |L| places are given away one by one, each to the best token left, an illegal one if it ties."""
+    left, found = list(range(len(f))), 0
+    for _ in legal:
+        best = max(f[y] for y in left)
+        tied = [y for y in left if f[y] == best]
+        chosen = next((y for y in tied if y not in legal), tied[0])
+        left.remove(chosen)
+        found += chosen in legal
+    return found / len(legal)
 
 
 def _mean(values: Sequence[float]) -> float:

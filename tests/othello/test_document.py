@@ -1,5 +1,6 @@
 """The examples of docs/othello.md run."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -13,9 +14,11 @@ def test_examples_run(tmp_path):
     blocks = re.findall(
         r"^```python\n(.*?)^```", DOCUMENT.read_text(), flags=re.DOTALL | re.MULTILINE
     )
-    assert len(blocks) == 2
+    assert len(blocks) >= 4
     command = [sys.executable, "-c", "\n".join(blocks)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    # Unoptimized programs compile in half the time.
+    environment = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

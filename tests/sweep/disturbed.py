@@ -63,7 +63,13 @@ def check_once(study, rows):
     complete = study.trials(TrialState.COMPLETE)
     found = collections.Counter(trial.user_attrs["result"]["trial"] for trial in complete)
     assert found == {row.trial: 1 for row in rows}
-    assert study.counts() == {"rows": len(rows), "done": len(rows), "running": 0, "failed": 0}
+    assert study.counts() == {
+        "rows": len(rows),
+        "done": len(rows),
+        "running": 0,
+        "failed": 0,
+        "share": 1.0,
+    }
 
 
 def lost_by(study):

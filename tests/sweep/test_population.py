@@ -170,7 +170,7 @@ def test_a_sampler_is_asked_for_a_whole_group(tiny, monkeypatch):
     study = begin(tiny, sampler="TPESampler")
     study.enqueue(11)
     assert study.work(population=4) == 11
-    assert study.counts() == {"rows": 11, "done": 11, "running": 0, "failed": 0}
+    assert study.counts() == {"rows": 11, "done": 11, "running": 0, "failed": 0, "share": 1.0}
     assert sum(members for members, _ in ran) == 11
     assert {size for _, size in ran} == {4}
 
@@ -221,7 +221,7 @@ def test_the_group_of_a_worker_killed_with_9_is_taken_over(tiny):
     assert rows_of(study) == once(design(space, 4, 0))
     states = [study.trials()[trial.number].state for trial in held]
     assert states == [TrialState.FAIL] * 3
-    assert study.counts() == {"rows": 8, "done": 8, "running": 0, "failed": 0}
+    assert study.counts() == {"rows": 8, "done": 8, "running": 0, "failed": 0, "share": 1.0}
 
 
 def test_no_two_groups_share_a_trial(tiny):

@@ -102,11 +102,11 @@ def test_the_command_replicates_resumes_and_shows_the_regression(call, monkeypat
     argv = ["sweep", "replicate", "s", "--best", "2", "--no-compile-cache"]
     ended[0] = False
     values = call([*argv, "--seeds", "3"], 130)
-    assert values["counts"] == {"rows": 6, "done": 0, "running": 0, "failed": 0}
+    assert values["counts"] == {"rows": 6, "done": 0, "running": 0, "failed": 0, "share": 0.0}
     ended[0] = True
     assert call([*argv, "--seeds", "3"])["counts"]["done"] == 6
     values = call([*argv, "--seeds", "6"])
-    assert values["counts"] == {"rows": 12, "done": 12, "running": 0, "failed": 0}
+    assert values["counts"] == {"rows": 12, "done": 12, "running": 0, "failed": 0, "share": 1.0}
     assert len(ran) == 16 + 12  # nothing twice
     lines = [
         json.loads(line) for line in pathlib.Path("s/replicates.jsonl").read_text().splitlines()
@@ -139,4 +139,4 @@ def test_fewer_replicates_later_forget_none(tiny, monkeypatch):
     assert study.give(replicate_rows(tiny, best, 2, seed=0)) == 4
     study.work()
     assert study.give(replicate_rows(tiny, best[:1], 1, seed=0)) == 0
-    assert study.counts() == {"rows": 4, "done": 4, "running": 0, "failed": 0}
+    assert study.counts() == {"rows": 4, "done": 4, "running": 0, "failed": 0, "share": 1.0}

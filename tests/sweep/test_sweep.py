@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import datetime
 import json
 import math
 import os
@@ -122,12 +123,12 @@ def test_a_failed_trial_is_named_and_the_others_go_on(tiny, monkeypatch):
     study.enqueue(2)
     study.work()
     assert sorted(ran) == [0, 1, 2, 3]
-    assert study.counts() == {"rows": 4, "done": 3, "running": 0, "failed": 1}
+    assert study.counts() == {"rows": 4, "done": 3, "running": 0, "failed": 1, "share": 1.0}
     assert study.errors() == ["trial 1: RuntimeError: broken"]
     monkeypatch.setattr(_study, "run_trial", lambda space, row: {"trial": row.trial, "weights": {}})
     assert study.enqueue(2) == 1
     study.work()
-    assert study.counts() == {"rows": 4, "done": 4, "running": 0, "failed": 0}
+    assert study.counts() == {"rows": 4, "done": 4, "running": 0, "failed": 0, "share": 1.0}
 
 
 def test_a_lost_connection_is_retried(tiny, monkeypatch):
@@ -165,18 +166,67 @@ def test_a_sampler_of_optuna_searches_the_same_space(tiny, monkeypatch):
     study = begin(tiny, sampler="TPESampler")
     study.enqueue(12)
     assert study.work() == 12
-    assert study.counts() == {"rows": 12, "done": 12, "running": 0, "failed": 0}
+    assert study.counts() == {"rows": 12, "done": 12, "running": 0, "failed": 0, "share": 1.0}
     for row in seen:
         assert 1e-4 <= row.params["hparams.learning_rate"] <= 1e-2
         assert tiny.shapes()[row.shape] == {"model.width": row.params["model.width"]}
         assert not row.twin
 
 
-def test_no_trial_is_taken_twice():
+def test_a_long_queue_is_not_read_for_each_trial(tiny, monkeypatch):
+    from lengthwise.sweep import _study, open_study
+
+    def run_trial(space, row):
+        return {"trial": row.trial, "weights": {}}
+
+    monkeypatch.setattr(_study, "run_trial", run_trial)
+    begin(tiny).enqueue(10)
+    study = open_study("sqlite:///s.db", "s")  # as a worker does: it has read no trial
+    database, reads = study.optuna._storage._backend, []  # type: ignore[attr-defined]
+    read = database._get_trials
+    monkeypatch.setattr(database, "_get_trials", lambda *a, **k: reads.append(1) or read(*a, **k))
+    assert study.work() == 20
+    assert not study.errors()
+    assert len(reads) <= 3  # at the first trial, and at the end, whether others still run
+
+
+def test_the_time_left_goes_by_the_work_and_not_by_the_trials(tiny, monkeypatch):
+    """Half of the trials, of the smaller shape, are less than half of the work."""
+    from lengthwise.cli._sweep_show import line
+    from lengthwise.sweep import _study, trial_seconds
+
+    small, large = trial_seconds(tiny)
+    assert small < large
+    ran = []
+
+    def run_trial(space, row):
+        ran.append(row.shape)
+        if len(ran) > 4:
+            raise KeyboardInterrupt
+        return {"trial": row.trial, "weights": {}}
+
+    monkeypatch.setattr(_study, "run_trial", run_trial)
+    study = begin(tiny)
+    study.enqueue(4)
+    before = study.counts()
+    with pytest.raises(KeyboardInterrupt):
+        study.work()
+    counts = study.counts()
+    assert ran[:4] == [0] * 4
+    assert counts["share"] == pytest.approx(small / (small + large))
+    seconds = 100 * small
+    left = datetime.timedelta(seconds=round(100 * large))
+    assert line(counts, before, seconds).endswith(
+        f"{3600 * 4 / seconds:.0f} per hour · {left} left"
+    )
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "Optuna's"])
+def test_no_trial_is_taken_twice(ours):
     """Workers that ask at the same moment; without the lock 6 to 14 of 40 trials were taken twice."""
     import optuna
 
-    from lengthwise.sweep import open_storage
+    from lengthwise.sweep import open_storage, take_from_the_front
 
     database = "sqlite:///s.db"
     study = optuna.create_study(storage=open_storage(database), study_name="s")
@@ -186,6 +236,8 @@ def test_no_trial_is_taken_twice():
 
     def take():
         mine = optuna.load_study(storage=open_storage(database), study_name="s")
+        if ours:
+            take_from_the_front(mine)
         together.wait()
         while (trial := mine._pop_waiting_trial_id()) is not None:
             taken.append(trial)
@@ -229,7 +281,7 @@ def test_a_worker_killed_with_9_loses_nothing(tiny):
     [number] = killed
     assert rows_of(study) == once(design(space, 4, 0))
     assert study.trials()[number].state == TrialState.FAIL
-    assert study.counts() == {"rows": 8, "done": 8, "running": 0, "failed": 0}
+    assert study.counts() == {"rows": 8, "done": 8, "running": 0, "failed": 0, "share": 1.0}
     for process in {tuple(t.user_attrs["process"]) for t in study.trials(TrialState.COMPLETE)}:
         mine = [
             t for t in study.trials(TrialState.COMPLETE) if t.user_attrs["process"] == [*process]
@@ -257,7 +309,7 @@ def test_the_command_resumes_and_exports(call, tiny, monkeypatch):
     assert _workers.run_workers is not here
     argv = ["sweep", "run", "tiny", "--draws", "2", "--out", "s", "--no-compile-cache"]
     values = call(argv, 130)
-    assert values["counts"] == {"rows": 4, "done": 0, "running": 0, "failed": 0}
+    assert values["counts"] == {"rows": 4, "done": 0, "running": 0, "failed": 0, "share": 0.0}
     ended[0] = True
     assert call(argv)["counts"]["done"] == 4
     lines = pathlib.Path("s/trials.jsonl").read_text().splitlines()

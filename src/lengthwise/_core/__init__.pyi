@@ -28,6 +28,7 @@ from ._storage import (
     read_lines as read_lines,
     sole_writer as sole_writer,
     storage_errors as storage_errors,
+    whole_directory as whole_directory,
     write_bytes as write_bytes,
     write_csv as write_csv,
     write_json as write_json,

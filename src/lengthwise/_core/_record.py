@@ -4,6 +4,7 @@
     record.json        what happened: status, versions, commit, device, wall time, compilations
     metrics.jsonl      one line a training step: step, loss, grad_norm, learning_rate
     history.csv        every metric's mean by step, weights and length, each `evaluate_every` steps
+    probes.csv         accuracy of linear probes by weights, layer and length, if they were fitted
     evaluation.csv     the final evaluation, with intervals, as it is and at the fitted temperature
     weights/NAME.safetensors   the weights of every average, `raw` among them
     checkpoints/step-N.safetensors + step-N.json   the whole training state, to resume from
@@ -18,7 +19,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ._storage import read_csv, read_json, read_lines
@@ -59,6 +60,11 @@ class RunFiles:
         return self.path / "evaluation.csv"
 
     @property
+    def probes(self) -> pathlib.Path:
+        """Linear probes, if they were fitted."""
+        return self.path / "probes.csv"
+
+    @property
     def checkpoints(self) -> pathlib.Path:
         """The folder of training states."""
         return self.path / "checkpoints"
@@ -74,6 +80,7 @@ class RunRecord:
 
     - `config`, `record`: the two JSON files.
     - `metrics`, `history`, `evaluation`: rows as dictionaries; empty while a run is under way.
+    - `probes`: rows as dictionaries, if probes were fitted.
     """
 
     path: pathlib.Path
@@ -82,6 +89,7 @@ class RunRecord:
     metrics: list[dict[str, Any]]
     history: list[dict[str, Any]]
     evaluation: list[dict[str, Any]]
+    probes: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_run(path: str | pathlib.Path) -> RunRecord:
@@ -97,6 +105,7 @@ def read_run(path: str | pathlib.Path) -> RunRecord:
         metrics=read_lines(files.metrics),
         history=read_csv(files.history) if files.history.exists() else [],
         evaluation=read_csv(files.evaluation) if files.evaluation.exists() else [],
+        probes=read_csv(files.probes) if files.probes.exists() else [],
     )
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -100,9 +101,13 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def write_csv(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
-    """Write a table with one header row, atomically; floats keep every digit."""
+    """Write a table with one header row, atomically; floats keep every digit.
+
+    What a row lacks is left empty, as rows of an older version may have fewer columns.
+    """
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_bytes(path, text.getvalue().encode())
@@ -166,6 +171,29 @@ def new_directory(path: pathlib.Path) -> pathlib.Path:
             )
         path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@contextlib.contextmanager
+def whole_directory(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder to write into, which becomes `path` when the block ends, and is removed if it fails.
+
+    **Raises:** `InputError` if `path` exists and is not empty.
+    """
+    with storage_errors(path):
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(
+                f"`{path}` must be a new directory, but it exists: choose another `--out`."
+            )
+    unfinished = path.parent / f".{path.name}-{os.getpid()}.tmp"
+    try:
+        with storage_errors(path):
+            unfinished.mkdir(parents=True)
+        yield unfinished
+        with storage_errors(path):
+            os.replace(unfinished, path)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
 
 
 def _holds_anything(directory: pathlib.Path) -> bool:

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -14,8 +14,10 @@ from ._presets import PRESETS
 
 @dataclass(frozen=True)
 class Demo:
-    """Run the main job (about a minute) and show its figure, or show it again."""
+    """Run a main job and show its figure, or show it again: set-complement (a minute) or othello (ten)."""
 
+    task: tyro.conf.Positional[Literal["set-complement", "othello"]] = "set-complement"
+    """What is learned: the absent tokens, or the legal moves of random 6x6 games."""
     seed: int = PRESETS["demo"].seed
     """Seed of the initial weights and the data."""
     out: Annotated[pathlib.Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -25,9 +27,10 @@ class Demo:
     common: Common = CommonOptions()
 
     def run(self) -> Outcome:
-        """Train the preset `demo`, or find it trained."""
+        """Train the task's preset, or find it trained."""
         from ._run import train_run
 
         start_jax(self.common.compile_cache)
-        experiment = dataclasses.replace(PRESETS["demo"], seed=self.seed)
-        return train_run(experiment, "demo", self.out, report=self.report, again=True)
+        preset = {"set-complement": "demo", "othello": "othello"}[self.task]
+        experiment = dataclasses.replace(PRESETS[preset], seed=self.seed)
+        return train_run(experiment, preset, self.out, report=self.report, again=True)

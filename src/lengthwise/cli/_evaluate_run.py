@@ -1,10 +1,11 @@
 """The weights of a finished run, measured anew."""
 
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
-from .._core import RunFiles, StorageError, read_run, require
+from .._core import RunFiles, RunRecord, StorageError, read_run, require
 from ..evaluation import EvaluationConfig, Evaluator
+from ..tasks import AbstractTask
 from ..training import (
     RunResult,
     average_name,
@@ -34,8 +35,25 @@ def load_model(path: pathlib.Path, weights: str) -> tuple[Any, int]:
     return model, training.lengths.build().max_length
 
 
-def evaluate_run(path: pathlib.Path, config: EvaluationConfig) -> RunResult:
-    """The result of a run with its weights measured anew, on examples drawn from the run's key."""
+class LoadedRun(NamedTuple):
+    """A run that ended, with every set of its weights.
+
+    - `seen`: the longest training length T.
+    - `key`: of the run, to draw streams from.
+    """
+
+    record: RunRecord
+    task: AbstractTask
+    models: dict[str, Any]
+    seen: int
+    key: Any
+
+
+def load_run(path: pathlib.Path) -> LoadedRun:
+    """All that a run holds.
+
+    **Raises:** `StorageError` if weights are missing.
+    """
     files, record = RunFiles(path), read_run(path)
     task, training, hparams, key = load_config(record.config)
     names = ["raw", *(average_name(a) for a in build_averages(hparams).averages)]
@@ -47,7 +65,12 @@ def evaluate_run(path: pathlib.Path, config: EvaluationConfig) -> RunResult:
         )
     like = described_model(record.config, task)
     models = {name: load_weights(files.weights(name), like) for name in names}
-    seen = training.lengths.build().max_length
+    return LoadedRun(record, task, models, training.lengths.build().max_length, key)
+
+
+def evaluate_run(path: pathlib.Path, config: EvaluationConfig) -> RunResult:
+    """The result of a run with its weights measured anew, on examples drawn from the run's key."""
+    record, task, models, seen, key = load_run(path)
     evaluator = Evaluator(task, config, seen=seen, key=stream(key, "evaluation"))
     return RunResult(
         status="completed",
@@ -55,7 +78,7 @@ def evaluate_run(path: pathlib.Path, config: EvaluationConfig) -> RunResult:
         steps=record.record.get("steps", 0),
         models=models,
         evaluations={name: evaluator.model(model) for name, model in models.items()},
-        initial_mass={name: record.record["initial_mass"][name] for name in names},
+        initial_mass={name: record.record["initial_mass"][name] for name in models},
         metrics=[],
         history=[],
         seen=seen,

@@ -16,10 +16,13 @@ from ._command import Command
 from ._demo import Demo
 from ._evaluate import Evaluate
 from ._exit_codes import EXIT_CODES_HELP, ExitCode
+from ._export import Export
+from ._import import Import
 from ._json import strict
 from ._othello import Othello
 from ._parse import parse_among
 from ._report import Report
+from ._reproduce import Reproduce
 from ._sweep import Sweep
 from ._train import Train
 
@@ -33,6 +36,9 @@ COMMANDS: dict[str, type[Command]] = {
     "bounds": Bounds,
     "sweep": Sweep,
     "othello": Othello,
+    "reproduce": Reproduce,
+    "export": Export,
+    "import": Import,
 }
 
 DESCRIPTION = f"""A laboratory for length generalization. Begin with `lengthwise demo`.

@@ -6,17 +6,21 @@ from typing import Any
 
 from ._command import Outcome
 from ._othello_games import OthelloGames
+from ._othello_play import OthelloPlay
+from ._othello_probe import OthelloProbe
 from ._parse import UsageError, parse_among
 
 
 COMMANDS: Mapping[str, Any] = {
     "games": OthelloGames,
+    "play": OthelloPlay,
+    "probe": OthelloProbe,
 }
 
 
 @dataclass(frozen=True)
 class Othello:
-    """Play Othello at random, to files: games."""
+    """Othello: games, played at random to files; play and probe, to look at a run's models."""
 
     @classmethod
     def parse(cls, argv: list[str], *, prog: str) -> Any:

@@ -4,17 +4,41 @@ from .._core import Component
 from ..evaluation import EvaluationConfig
 from ..models import (
     GPT_DROPOUT,
+    DropoutRates,
     TransformerConfig,
     gpt1_config,
     mingpt_config,
     minimal_config,
 )
-from ..tasks import SetComplementConfig
+from ..tasks import OthelloConfig, SetComplementConfig
 from ..training import ExperimentConfig, Hparams, TrainingConfig
 
 
 def _lengths(max_length: int) -> Component:
     return Component("lengthwise.tasks:FixedLength", f'{{"max_length": {max_length}}}')
+
+
+def _othello(model: TransformerConfig, dropout: DropoutRates) -> ExperimentConfig:
+    """6x6 games cut to the first 16 of their 32 moves, at a constant rate and with averages beside it."""
+    return ExperimentConfig(
+        OthelloConfig(6),
+        model,
+        TrainingConfig(
+            steps=8000,
+            batch_size=64,
+            lengths=_lengths(16),
+            evaluate_every=1000,
+            checkpoint_every=1000,
+            evaluation=EvaluationConfig(examples=2000),
+        ),
+        Hparams(
+            dropout=dropout,
+            averages=(
+                Component("lengthwise.training:EMA", '{"decay": 0.998}'),
+                Component("lengthwise.training:BEMA"),
+            ),
+        ),
+    )
 
 
 PRESETS: dict[str, ExperimentConfig] = {
@@ -69,6 +93,17 @@ PRESETS: dict[str, ExperimentConfig] = {
         TrainingConfig(lengths=_lengths(8)),
         Hparams(dropout=GPT_DROPOUT),
     ),
+    # Rotary positions have a meaning beyond the training length; learned ones, as GPT-1 has, do not.
+    "othello": _othello(
+        TransformerConfig(
+            layers=4,
+            heads=4,
+            width=128,
+            positions=Component("lengthwise.models:RotaryPositions"),
+        ),
+        DropoutRates(),
+    ),
+    "othello-gpt1": _othello(gpt1_config(layers=4, heads=4, width=128), GPT_DROPOUT),
     "tiny": ExperimentConfig(
         SetComplementConfig(6),
         TransformerConfig(layers=1, heads=2, width=8),
@@ -84,3 +119,4 @@ PRESETS: dict[str, ExperimentConfig] = {
         ),
     ),
 }
+"""The experiments that `lengthwise train NAME` knows."""

@@ -2,12 +2,18 @@
 
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .._core import RunFiles, StorageError, read_json
 from ..loggers import AbstractLogger
 from ..training import ExperimentConfig, build_experiment
 from ._command import Outcome
+from ._exit_codes import exit_code
 from ._show import live_progress, show_run
+
+
+if TYPE_CHECKING:
+    from ..training import RunResult
 
 
 def train_run(
@@ -34,24 +40,35 @@ def train_run(
         if config_hash(read_json(files.config)) == config_hash(described):
             return _again(files, loggers, report=report)
     with live_progress(loggers) as all_loggers:
-        train(task, model, config, hparams, directory=directory, loggers=all_loggers, key=key)
-    return show_run(directory, report=report)
+        result = train(
+            task, model, config, hparams, directory=directory, loggers=all_loggers, key=key
+        )
+    return _shown(result, directory, report=report)
 
 
 def resume_run(
     directory: pathlib.Path, loggers: Sequence[AbstractLogger] = (), *, report: bool
 ) -> Outcome:
     """Go on with the run in `directory`, and show it."""
-    from ..training import resume
+    from ..training import by_first, resume
 
-    if not RunFiles(directory).config.exists():
+    if not by_first(RunFiles(directory).config.exists):
         raise StorageError(
             f"`{directory}` must hold a run, but it has no config.json: name a run directory, or "
             "start a new run without `--resume`."
         )
     with live_progress(loggers) as all_loggers:
-        resume(directory, loggers=all_loggers)
-    return show_run(directory, report=report)
+        result = resume(directory, loggers=all_loggers)
+    return _shown(result, directory, report=report)
+
+
+def _shown(result: "RunResult", directory: pathlib.Path, *, report: bool) -> Outcome:
+    """The run as process 0 shows it; the others leave it at that."""
+    from ..training import is_first
+
+    if is_first():
+        return show_run(directory, report=report)
+    return Outcome(exit_code(result.status), {"status": result.status, "message": result.message})
 
 
 def _again(files: RunFiles, loggers: Sequence[AbstractLogger], *, report: bool) -> Outcome:

@@ -65,7 +65,7 @@ class SweepReplicate:
             table = files.export(replicate_lines(study.results(), trials), table="replicates")
             counts, errors = study.counts(), study.errors()
         found = replication(read_replicates(self.directory))
-        print(line(counts, 0, 0.0))
+        print(line(counts, counts, 0.0))
         for reason in errors:
             print(f"failed  {reason}")
         print(replication_table(found))

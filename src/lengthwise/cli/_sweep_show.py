@@ -4,7 +4,7 @@ import datetime
 import sys
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._command import Outcome
 from ._exit_codes import ExitCode
@@ -19,7 +19,7 @@ class SweepLine:
 
     def __init__(self, *, interval: float = 30.0):
         self._interval = interval
-        self._first: int | None = None
+        self._first: Mapping[str, Any] | None = None
         self._printed = -interval
 
     def __enter__(self) -> "SweepLine":
@@ -29,10 +29,10 @@ class SweepLine:
         if sys.stderr.isatty():
             print(file=sys.stderr)
 
-    def show(self, counts: Mapping[str, int], seconds: float) -> None:
+    def show(self, counts: Mapping[str, Any], seconds: float) -> None:
         """Move the line; where there is no terminal, print one now and then."""
-        self._first = counts["done"] if self._first is None else self._first
-        text = line(counts, counts["done"] - self._first, seconds)
+        self._first = self._first or counts
+        text = line(counts, self._first, seconds)
         if sys.stderr.isatty():
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
         elif time.monotonic() - self._printed >= self._interval:
@@ -40,12 +40,16 @@ class SweepLine:
             print(text, file=sys.stderr)
 
 
-def line(counts: Mapping[str, int], finished: int, seconds: float) -> str:
-    """The progress in words; `finished` trials ended in the last `seconds`."""
+def line(counts: Mapping[str, Any], before: Mapping[str, Any], seconds: float) -> str:
+    """The progress in words; `before` are the counts of so many `seconds` ago.
+
+    The time left goes by the predicted work, not by trials: those of the smallest shapes come first.
+    """
+    finished, share = counts["done"] - before["done"], counts["share"] - before["share"]
     parts = [f"{counts['done']}/{counts['rows']} trials", f"{counts['running']} running"]
     parts += [f"{counts['failed']} failed"]
-    if finished > 0 and seconds > 0:
-        left = (counts["rows"] - counts["done"] - counts["failed"]) * seconds / finished
+    if finished > 0 and share > 0 and seconds > 0:
+        left = (1 - counts["share"]) * seconds / share
         parts.append(f"{3600 * finished / seconds:.0f} per hour")
         parts.append(f"{datetime.timedelta(seconds=round(left))} left")
     return " · ".join(parts)
@@ -57,7 +61,7 @@ def show_sweep(files: "SweepFiles", study: "Study") -> Outcome:
     table = files.export(results)
     diverged = sum(result["status"] == "diverged" for result in results)
     compilations = sum(result["traces"] for result in results)
-    print(f"{line(counts, 0, 0.0)} · {diverged} diverged · {compilations} compilations")
+    print(f"{line(counts, counts, 0.0)} · {diverged} diverged · {compilations} compilations")
     for reason in study.errors():
         print(f"failed  {reason}")
     print(f"table   {table}")

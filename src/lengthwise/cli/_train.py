@@ -10,6 +10,7 @@ from .._core import Component, InputError
 from ..training import ExperimentConfig
 from ._cache import start_jax
 from ._command import Common, CommonOptions, Outcome
+from ._distributed import Distributed, DistributedOptions
 from ._experiment import choose_preset, option, with_own_classes
 from ._parse import parse
 
@@ -39,6 +40,7 @@ class Train:
     """Make the HTML page of the run."""
     loggers: Annotated[tuple[Component, ...], tyro.conf.arg(metavar="[MODULE:CLASS ...]")] = ()
     """Where else progress is sent, such as `lengthwise.loggers:TensorBoard`."""
+    processes: Distributed = DistributedOptions()
     common: Common = CommonOptions()
 
     @classmethod
@@ -65,6 +67,7 @@ class Train:
         from ._run import resume_run, train_run
 
         start_jax(self.common.compile_cache)
+        self.processes.join()
         own = [component.build() for component in self.loggers]
         if self.resume is not None:
             return resume_run(self.resume, own, report=self.report)

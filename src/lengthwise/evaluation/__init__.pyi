@@ -12,6 +12,12 @@ from ._evaluate import (
 )
 from ._evaluation import Evaluation as Evaluation
 from ._examples import Examples as Examples, make_examples as make_examples
-from ._metrics import METRICS as METRICS, PROPORTIONS as PROPORTIONS, measure as measure
+from ._metrics import (
+    CHANCE as CHANCE,
+    METRICS as METRICS,
+    PROPORTIONS as PROPORTIONS,
+    chance as chance,
+    measure as measure,
+)
 from ._tally import Tally as Tally
 from ._temperature import fit_inverse_temperature as fit_inverse_temperature

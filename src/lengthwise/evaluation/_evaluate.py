@@ -13,7 +13,7 @@ from ..tasks import AbstractTask
 from ._config import EvaluationConfig
 from ._evaluation import Evaluation
 from ._examples import Examples, exhaustive_length, make_examples
-from ._metrics import METRICS, PROPORTIONS, measure
+from ._metrics import CHANCE, PROPORTIONS, chance, measure
 from ._tally import Tally
 from ._temperature import fit_inverse_temperature
 
@@ -43,8 +43,8 @@ class Evaluator:
         self.examples = make_examples(task, config, key=key)
         self._longest_exhaustive = exhaustive_length(task, config)
         self._seen_positions = np.array([length <= seen for length in task.lengths()])
-        zeros = [np.zeros_like(batch.targets) for batch in self.examples]
-        self._chance = self._summaries(self._tallies(zeros, 1.0))
+        guess = [_chance(batch.targets) for batch in self.examples]
+        self._chance = self._summaries(self._tallies(guess))
 
     def model(self, model: AbstractModel, *, fitted: bool = True) -> Evaluation:
         """Evaluate a model, at its own temperature and (if `fitted`) at the one that fits best."""
@@ -68,22 +68,25 @@ class Evaluator:
             temperatures["fitted"] = fit_inverse_temperature(logits, targets, keep)
         rows = []
         for name, factor in temperatures.items():
-            summaries = self._summaries(self._tallies(logits, factor))
+            measured = [
+                _measure(values, batch.targets, jnp.asarray(factor, values.dtype))
+                for values, batch in zip(logits, self.examples, strict=True)
+            ]
+            summaries = self._summaries(self._tallies(measured))
             for position, length in enumerate(self.task.lengths()):
                 rows.append(
                     {"temperature": name, "inverse_temperature": factor}
                     | self._about(length)
                     | summaries[position]
-                    | {f"chance_{name}": self._chance[position][name] for name in METRICS[:4]}
+                    | {f"chance_{name}": self._chance[position][name] for name in CHANCE}
                 )
         return Evaluation(rows)
 
-    def _tallies(self, logits: list[np.ndarray], factor: float) -> dict[str, Tally]:
+    def _tallies(self, measured: list[dict[str, Array]]) -> dict[str, Tally]:
         merged: dict[str, Tally] = {}
-        for values, batch in zip(logits, self.examples, strict=True):
-            measured = _measure(values, batch.targets, jnp.asarray(factor, values.dtype))
-            for name in METRICS:
-                tally = Tally.of(np.asarray(measured[name]), batch.counted)
+        for values, batch in zip(measured, self.examples, strict=True):
+            for name, value in values.items():
+                tally = Tally.of(np.asarray(value), batch.counted)
                 merged[name] = merged[name].merge(tally) if name in merged else tally
         return merged
 
@@ -117,7 +120,9 @@ def _forward(model: AbstractModel, tokens: Int[np.ndarray | Array, "batch len"])
 
 
 forward = eqx.filter_jit(eqx.debug.assert_max_traces(_forward, max_traces=None))
+"""`forward(model, tokens)`: the logits, by one compiled program for each shape; it counts its traces."""
 _measure = eqx.filter_jit(measure)
+_chance = eqx.filter_jit(chance)
 
 
 def forward_traces() -> int:

@@ -11,8 +11,8 @@ class Evaluation:
 
     `rows` holds one dictionary for each length and temperature ("given" or "fitted"), with `length`,
     `seen`, `inputs`, `exhaustive`, `inverse_temperature`, and for each metric `m` of `METRICS`: `m`
-    (mean), `m_low`, `m_high` (95 % interval), `m_min`, `m_max`; `chance_m` is the metric of a model
-    that predicts `1 / v` for every token.
+    (mean), `m_low`, `m_high` (95 % interval), `m_min`, `m_max`; `chance_m` is that of a guess, which
+    predicts `1 / v` for every token and orders them at random, for the metrics of `CHANCE`.
     """
 
     rows: list[dict[str, Any]]
@@ -38,6 +38,7 @@ class Evaluation:
             "tv",
             "displacement",
             "separated",
+            "coverage",
         ]
         head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
 

@@ -10,16 +10,20 @@ With logits $f$, probabilities $p$, exact distribution $p^*$, legal tokens $L = 
     displacement    mean legal logit - mean illegal logit (logit displacement, averaged)
     separation      smallest legal logit - largest illegal logit
     separated       1 if the separation is above 0: whatever the scale, legal tokens come first
+    coverage        share of legal tokens among the |L| most probable ones: 1 if separated, and graded
 
-The last three need an illegal token and are NaN where there is none. ITR falls when all logits are
-multiplied by a constant above 1, without the model knowing more; `separated` does not move, and
-`separation` only in its unit. (arXiv 2510.08341, sections 2 and 4.)
+Displacement, separation and separated need an illegal token and are NaN where there is none. ITR falls
+when all logits are multiplied by a constant above 1, without the model knowing more; top1_illegal,
+separated and coverage look at the order of the tokens alone and do not move, and `separation` moves
+only in its unit. (arXiv 2510.08341, sections 2 and 4.)
+
+Where tokens tie, illegal ones come first: a tie is no knowledge.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 
 METRICS = (
@@ -31,7 +35,11 @@ METRICS = (
     "displacement",
     "separation",
     "separated",
+    "coverage",
 )
+"""The names of the metrics, in the order of the tables."""
+CHANCE = ("itr", "tv", "kl", "top1_illegal", "coverage")
+"""Metrics with a chance line, see `chance`."""
 PROPORTIONS = ("top1_illegal", "separated")
 """Metrics that are 0 or 1 on one example: their mean is a share."""
 
@@ -49,8 +57,8 @@ def measure(
     - `targets`: its exact distribution.
     - `inverse_temperature`: multiplies the logits first.
     """
-    logits = logits * inverse_temperature
-    legal = targets > 0
+    logits = jnp.asarray(logits) * inverse_temperature
+    legal = jnp.asarray(targets > 0)
     some_illegal = jnp.any(~legal, axis=-1)
     log_p = jax.nn.log_softmax(logits, axis=-1)
     p = jnp.exp(log_p)
@@ -66,7 +74,6 @@ def measure(
         "itr": jnp.sum(jnp.where(legal, 0.0, p), axis=-1),
         "tv": jnp.sum(jnp.abs(p - targets), axis=-1) / 2,
         "kl": jnp.maximum(cross - entropy, 0.0),
-        # A tie between a legal and an illegal token counts as illegal: it is no knowledge.
         "top1_illegal": (most_illegal >= most_legal).astype(logits.dtype),
         "log_spread": most_legal - least_legal,
         "displacement": jnp.where(some_illegal, gap, nan),
@@ -74,5 +81,34 @@ def measure(
         "separated": jnp.where(
             some_illegal, (least_legal > most_illegal).astype(logits.dtype), nan
         ),
+        "coverage": _coverage(logits, legal),
     }
     return {name: values[name] for name in METRICS}
+
+
+def chance(
+    targets: Float[Array | np.ndarray, "*batch vocab"],
+) -> dict[str, Float[Array, "*batch"]]:
+    """The metrics of `CHANCE` for a guess: every token equally probable, the order at random.
+
+    A legal token is on top, and each of the |L| places is a legal one's, with probability |L| / v.
+
+    **Arguments:** `targets`: the exact distribution of the next token.
+    """
+    targets = jnp.asarray(targets)
+    values = measure(jnp.zeros_like(targets), targets, jnp.ones((), targets.dtype))
+    share = jnp.mean((targets > 0).astype(targets.dtype), axis=-1)
+    values |= {"top1_illegal": 1 - share, "coverage": share}
+    return {name: values[name] for name in CHANCE}
+
+
+def _coverage(
+    logits: Float[Array, "*batch vocab"], legal: Bool[Array, "*batch vocab"]
+) -> Float[Array, "*batch"]:
+    """The share of the legal tokens among the first |L|, by falling logit and illegal before legal."""
+    # Sorting by (-logit, legal) puts the illegal ones of a tie first.
+    _, ordered = jax.lax.sort((-logits, legal.astype(jnp.int32)), num_keys=2)
+    count = jnp.sum(legal, axis=-1)
+    first = jax.lax.broadcasted_iota(count.dtype, legal.shape, legal.ndim - 1) < count[..., None]
+    found = jnp.sum(jnp.where(first, ordered, 0), axis=-1)
+    return found.astype(logits.dtype) / jnp.maximum(count, 1).astype(logits.dtype)

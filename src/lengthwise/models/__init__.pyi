@@ -34,4 +34,5 @@ from ._positions import (
 from ._random_offset import RandomOffset as RandomOffset
 from ._rotary import RotaryPositions as RotaryPositions
 from ._sinusoidal import SinusoidalPositions as SinusoidalPositions
+from ._streams import residual_streams as residual_streams
 from ._transformer import Transformer as Transformer

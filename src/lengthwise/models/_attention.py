@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from ._linear import wide
+
 
 class AbstractAttention(eqx.Module):
     """How much each query attends to each key.
@@ -35,7 +37,7 @@ class AbstractAttention(eqx.Module):
         **Arguments:**
 
         - `params`: what `init` made.
-        - `query`, `key`: after any rotation by the positions.
+        - `query`, `key`: after any rotation by the positions, in the dtype of the activations.
         - `bias`: what the positions add to the scores, if anything: `(heads, q_len, k_len)`, with the
           leading axes of the scores only where sequences differ in their places.
         - `mask`: True where a query may attend to a key (causal).
@@ -67,8 +69,12 @@ def scaled_scores(
     key: Float[Array, "*batch heads k_len key_dim"],
     bias: Float[Array, "*#batch heads q_len k_len"] | None,
 ) -> Float[Array, "*batch heads q_len k_len"]:
-    """`q k / sqrt(d_k) + bias`, the scores that most attentions begin with."""
-    scores = (query / math.sqrt(query.shape[-1])) @ jnp.swapaxes(key, -1, -2)
+    """`q k / sqrt(d_k) + bias`, the scores that most attentions begin with, in float32 at least."""
+    scores = jnp.matmul(
+        query / math.sqrt(query.shape[-1]),
+        jnp.swapaxes(key, -1, -2),
+        preferred_element_type=wide(query.dtype),
+    )
     if bias is None:
         return scores
     return scores + jnp.broadcast_to(bias.astype(scores.dtype), scores.shape)

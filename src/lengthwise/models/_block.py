@@ -75,7 +75,8 @@ class SelfAttention(eqx.Module):
     ) -> Float[Array, "*batch len width"]:
         """Attend, weigh the values and project; `rate` is the dropout of the weights."""
         weights, value = self.attend(x, positions, position_params, places)
-        mixed = dropout(weights, rate, key=key) @ value  # (*batch, heads, len, value_dim)
+        weights = dropout(weights, rate, key=key).astype(value.dtype)
+        mixed = weights @ value  # (*batch, heads, len, value_dim)
         mixed = jnp.swapaxes(mixed, -3, -2)
         return self.output(jnp.reshape(mixed, (*x.shape[:-1], self.heads * self.value_dim)))
 

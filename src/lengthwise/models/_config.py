@@ -62,6 +62,9 @@ class TransformerConfig:
     """How scores become weights: an `AbstractAttention`, as instance or `module:Class {fields}`."""
     positions: ComponentLike = Component("lengthwise.models:NoPositions")
     """How positions enter: an `AbstractPositions`, as instance or `module:Class {fields}`."""
+    activations: Literal["float32", "bfloat16"] = "float32"
+    """What passes between the layers: float32, as the weights are, or bfloat16 (products of blocks too;
+    norms, softmax and logits stay in float32, and so do weights, optimizer and averages)."""
 
     def __post_init__(self):
         for name in ("attention", "positions"):
@@ -87,6 +90,7 @@ class TransformerConfig:
             ("norm", ("none", "pre", "post")),
             ("norm_kind", ("layer", "rms")),
             ("gelu", ("tanh", "exact")),
+            ("activations", ("float32", "bfloat16")),
         ):
             value = getattr(self, name)
             require(value in known, f"`{name}` in {known}", "choose one of them", **{name: value})

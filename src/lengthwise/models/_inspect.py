@@ -24,7 +24,7 @@ def attention_weights(
     check_length(tokens, model.sizes)
     positions, params = model.positions, model.position_params
     places = positions.places(tokens.shape, key=None)
-    x = positions.embed(params, model.embedding[jnp.asarray(tokens)], places)
+    x = model.embed(jnp.asarray(tokens), places)
     found = []
     for block in model.blocks:
         norm = block.norm_attention

@@ -30,15 +30,20 @@ class Linear(eqx.Module):
     def __call__(self, x: Float[Array, "*batch in_dim"]) -> Float[Array, "*batch out_dim"]:
         """Apply to the last axis."""
         y = matmul(x, self.weight)
-        return y if self.bias is None else y + last_axis(self.bias, y)
+        return y if self.bias is None else y + last_axis(self.bias, y).astype(y.dtype)
 
 
 def matmul(
     x: Float[Array, "*batch in_dim"], weight: Float[Array, "in_dim out_dim"]
 ) -> Float[Array, "*batch out_dim"]:
-    """`x @ weight` with the leading axes of `x` flattened."""
-    flat = jnp.reshape(x, (-1, x.shape[-1])) @ weight
+    """`x @ weight` in the dtype of `x`, with the leading axes of `x` flattened."""
+    flat = jnp.reshape(x, (-1, x.shape[-1])) @ weight.astype(x.dtype)
     return jnp.reshape(flat, (*x.shape[:-1], weight.shape[-1]))
+
+
+def wide(dtype: Any) -> Any:
+    """`dtype`, but at least float32: that of what a layer computes on bfloat16 activations."""
+    return dtype if jnp.finfo(dtype).bits >= 32 else jnp.dtype("float32")
 
 
 def last_axis(
@@ -65,8 +70,9 @@ def dropout(
         return x
     threshold = jnp.round(jnp.asarray(rate, jnp.float32) * 2**24)
     kept = (hashed_bits(key, x.shape) >> 8).astype(jnp.float32) >= threshold
-    scale = (1 / (1 - threshold / 2**24)).astype(x.dtype)
-    return jnp.where(kept, x * scale, jnp.zeros((), x.dtype))
+    scale = (1 / (1 - threshold / 2**24)).astype(wide(x.dtype))  # in bfloat16 it would be 0.2 % off
+    scaled = (x.astype(scale.dtype) * scale).astype(x.dtype)
+    return jnp.where(kept, scaled, jnp.zeros((), x.dtype))
 
 
 def hashed_bits(key: PRNGKeyArray, shape: tuple[int, ...]) -> UInt32[Array, "..."]:

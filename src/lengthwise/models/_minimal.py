@@ -29,7 +29,7 @@ def minimal_matrices(model: Transformer) -> MinimalMatrices:
     """Read B, C and D (arXiv 2510.08341, section 3) from a single-layer attention-only model.
 
     **Raises:** `InputError` if the model has anything that the three matrices cannot say: more
-    layers, an MLP, norms, positions, biases or another attention than softmax.
+    layers, an MLP, norms, positions, biases, another attention than softmax, or rounded activations.
     """
     config = model.config
     covered = {
@@ -39,6 +39,7 @@ def minimal_matrices(model: Transformer) -> MinimalMatrices:
         "bias": not config.bias,
         "attention": isinstance(model.blocks[0].attention.kind, Softmax),
         "positions": isinstance(model.positions, NoPositions),
+        "activations": config.activations == "float32",
     }
     wrong = [name for name, fine in covered.items() if not fine]
     require(

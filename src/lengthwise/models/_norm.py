@@ -1,4 +1,4 @@
-"""Norms over the last axis."""
+"""Norms over the last axis, computed in float32 at least, whatever the activations are."""
 
 import equinox as eqx
 import jax
@@ -6,10 +6,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._config import TransformerConfig
-from ._linear import last_axis
+from ._linear import last_axis, wide
 
 
 EPSILON = 1e-5
+"""What the norms add to the variance or the mean square, as in PyTorch."""
 
 
 class LayerNorm(eqx.Module):
@@ -20,10 +21,12 @@ class LayerNorm(eqx.Module):
 
     def __call__(self, x: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
         """Normalize the last axis."""
-        centred = x - jnp.mean(x, axis=-1, keepdims=True)
+        inner = x.astype(wide(x.dtype))
+        centred = inner - jnp.mean(inner, axis=-1, keepdims=True)
         variance = jnp.mean(centred**2, axis=-1, keepdims=True)
-        y = centred * jax.lax.rsqrt(variance + EPSILON) * last_axis(self.gain, x)
-        return y if self.shift is None else y + last_axis(self.shift, y)
+        y = centred * jax.lax.rsqrt(variance + EPSILON) * _as(self.gain, inner)
+        y = y if self.shift is None else y + _as(self.shift, inner)
+        return y.astype(x.dtype)
 
 
 class RMSNorm(eqx.Module):
@@ -33,8 +36,10 @@ class RMSNorm(eqx.Module):
 
     def __call__(self, x: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
         """Normalize the last axis."""
-        square = jnp.mean(x**2, axis=-1, keepdims=True)
-        return x * jax.lax.rsqrt(square + EPSILON) * last_axis(self.gain, x)
+        inner = x.astype(wide(x.dtype))
+        square = jnp.mean(inner**2, axis=-1, keepdims=True)
+        y = inner * jax.lax.rsqrt(square + EPSILON) * _as(self.gain, inner)
+        return y.astype(x.dtype)
 
 
 def make_norm(config: TransformerConfig) -> LayerNorm | RMSNorm:
@@ -43,3 +48,7 @@ def make_norm(config: TransformerConfig) -> LayerNorm | RMSNorm:
     if config.norm_kind == "rms":
         return RMSNorm(gain)
     return LayerNorm(gain, jnp.zeros(config.width) if config.bias else None)
+
+
+def _as(vector: Float[Array, " dim"], x: Float[Array, "*batch dim"]) -> Float[Array, "..."]:
+    return last_axis(vector, x).astype(x.dtype)

@@ -12,7 +12,7 @@ from ._attention import AbstractAttention
 from ._base import AbstractModel
 from ._block import Block
 from ._config import DropoutRates, TransformerConfig
-from ._linear import dropout, matmul, normal, split_or_none
+from ._linear import dropout, matmul, normal, split_or_none, wide
 from ._norm import LayerNorm, RMSNorm, make_norm
 from ._positions import AbstractPositions
 
@@ -74,14 +74,23 @@ class Transformer(AbstractModel):
         rates = DropoutRates() if dropout is None else dropout
         place_key, embedding_key, *keys = split_or_none(key, 2 + len(self.blocks))
         places = self.positions.places(tokens.shape, key=place_key)
-        x = self.embedding[tokens]
-        x = self.positions.embed(self.position_params, x, places)
+        x = self.embed(tokens, places)
         x = _dropout(x, rates.embedding, key=embedding_key)
         for block, block_key in zip(self.blocks, keys, strict=True):
             x = block(x, self.positions, self.position_params, places, rates, key=block_key)
+        x = x.astype(
+            wide(x.dtype)
+        )  # from here on all is in float32: the last product is a small one
         if self.norm_final is not None:
             x = self.norm_final(x)
         return matmul(x, self.unembedding_matrix())
+
+    def embed(
+        self, tokens: Int[Array, "*batch len"], places: Int[Array, "*#batch len"]
+    ) -> Float[Array, "*batch len width"]:
+        """Tokens and positions as the first block reads them, in the dtype of the activations."""
+        x = self.positions.embed(self.position_params, self.embedding[tokens], places)
+        return x.astype(jnp.bfloat16) if self.config.activations == "bfloat16" else x
 
     def unembedding_matrix(self) -> Float[Array, "width vocab"]:
         """U: the unembedding, or the transposed embedding of the output tokens where tied."""

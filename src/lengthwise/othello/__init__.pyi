@@ -1,9 +1,12 @@
 from ._board import (
+    EMPTY as EMPTY,
     END as END,
+    MINE as MINE,
     PASS as PASS,
     POLICIES as POLICIES,
     SIZES as SIZES,
     STREAMS as STREAMS,
+    THEIRS as THEIRS,
     Policy as Policy,
     centre as centre,
     check_policy as check_policy,
@@ -16,6 +19,7 @@ from ._corpus import read_corpus as read_corpus
 from ._games import (
     Games as Games,
     Positions as Positions,
+    discs as discs,
     legal_after as legal_after,
     next_move as next_move,
     positions as positions,

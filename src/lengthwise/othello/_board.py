@@ -10,8 +10,10 @@ Policy = Literal["skip", "pass"]
 """How a game's moves tell that a player has none: `skip`, not at all, as in the published corpus (the
 next entry is the other player's again); `pass`, by an entry of its own."""
 POLICIES: tuple[Policy, ...] = get_args(Policy)
+"""Every `Policy`."""
 
 SIZES = (4, 6, 8)
+"""Squares along one side of the boards that there are."""
 STREAMS = ("train", "validation", "test", "evaluation")
 """Each has its own part of the random numbers of a seed: see `_kernels.py`."""
 
@@ -19,6 +21,13 @@ END = -1
 """What the moves hold after the end of a game."""
 PASS = -2
 """A forfeited turn, under the policy `pass`."""
+
+EMPTY = 0
+"""A square without a disc."""
+MINE = 1
+"""A square with a disc of the player to move."""
+THEIRS = 2
+"""A square with a disc of the other player."""
 
 
 def check_size(size: int) -> None:

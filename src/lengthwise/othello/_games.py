@@ -11,7 +11,9 @@ from .._core import InputError, require
 from . import _kernels as kernels
 from ._board import (
     END,
+    MINE,
     STREAMS,
+    THEIRS,
     Policy,
     check_policy,
     check_size,
@@ -137,6 +139,13 @@ def positions(games: Games) -> Positions:
     boards = np.zeros((*games.moves.shape, 3), np.uint64)
     _replay(games.size, games.policy, games.moves, boards)
     return Positions(boards[..., 0], boards[..., 1], boards[..., 2].astype(np.uint8))
+
+
+def discs(size: int, boards: Positions) -> Int8[np.ndarray, "games entries squares"]:
+    """What is on every square, seen by the player whose entry it is: `EMPTY`, `MINE` or `THEIRS`."""
+    bits = np.arange(size * size, dtype=np.uint64)
+    on = lambda word: (word[..., None] >> bits & np.uint64(1)).astype(np.int8)
+    return MINE * on(boards.own) + THEIRS * on(boards.other)
 
 
 def legal_after(

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from ._load import Row, Run, number
+from ._load import LENGTH, Row, Run, number
 from ._style import CHANCE, INK, MUTED, SEEN, Series
 
 
@@ -63,7 +63,7 @@ def draw_metric(
             for y in values:
                 known = np.isfinite(y)
                 ax.update_datalim(np.stack([x[known], y[known]], axis=-1))
-    length_axis(ax)
+    length_axis(ax, runs)
     if log:
         log_axis(ax)
 
@@ -91,11 +91,16 @@ def shade_seen(ax: Axes, runs: Sequence[Run]) -> None:
         )
 
 
-def length_axis(ax: Axes) -> None:
-    """Label the length axis and keep its ticks whole."""
-    ax.set_xlabel("length s")
+def length_axis(ax: Axes, runs: Sequence[Run] = ()) -> None:
+    """Label the length axis as the runs call a length, and keep its ticks whole."""
+    ax.set_xlabel(length_label(runs))
     ax.margins(x=0.01)
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 4, 5, 10]))
+
+
+def length_label(runs: Sequence[Run]) -> str:
+    """What the runs call a length; where they differ, all of it."""
+    return " / ".join(dict.fromkeys(run.length_label for run in runs)) or LENGTH
 
 
 def log_axis(ax: Axes, *, which: str = "y") -> None:

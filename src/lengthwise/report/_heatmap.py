@@ -99,7 +99,7 @@ def _draw(ax: Axes, *, run: Run, weights: str, norm: LogNorm) -> None:
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.2, "alpha": 0.85},
         )
     ax.set_xlabel("step")
-    ax.set_ylabel("length s")
+    ax.set_ylabel(run.length_label)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     ax.yaxis.set_major_locator(MaxNLocator(7, integer=True))
     left, bottom, width, height = ax.get_position().bounds

@@ -11,6 +11,7 @@ from ._heatmap import heatmap_charts
 from ._load import Run, load_runs
 from ._page import chart_view, page
 from ._plots import length_charts
+from ._probes import probe_charts
 from ._summary import summary_sentence
 from ._tables import SUMMARY, differing, length_view, provenance_view, summary_view
 from ._training import training_charts
@@ -44,7 +45,7 @@ def render(runs: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> pathl
 
 def charts(runs: Sequence[Run]) -> list[Chart]:
     """Every figure that the runs have data for."""
-    makers = (length_charts, displacement_charts, heatmap_charts, training_charts)
+    makers = (length_charts, displacement_charts, probe_charts, heatmap_charts, training_charts)
     return [chart for make in makers for chart in make(runs)]
 
 

@@ -11,6 +11,8 @@ from .._core import RunRecord, StorageError, read_run, require
 
 Row = Mapping[str, Any]
 """One row of a table: a value for each column."""
+LENGTH = "length s"
+"""What a length is where nothing says it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Run:
       during training.
     - `seen`: the longest training length T, if anything says so.
     - `notes`: sentences for the reader: a status other than "completed", and what is missing.
+    - `length_label`: what a length is, as the label of an axis.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Run:
     rows: Sequence[Row]
     seen: int | None
     notes: tuple[str, ...] = ()
+    length_label: str = LENGTH
 
     @property
     def weights(self) -> list[str]:
@@ -82,7 +86,8 @@ def run_of(record: RunRecord, *, name: str) -> Run:
                 f"damaged ({missing=}): restore it or start anew."
             )
     rows: Sequence[Row] = record.evaluation or last_evaluation(record.history)
-    return Run(name, record, rows, _seen(record, rows), tuple(_notes(record, name)))
+    label = str(record.record.get("length_label", LENGTH))
+    return Run(name, record, rows, _seen(record, rows), tuple(_notes(record, name)), label)
 
 
 def last_evaluation(history: Sequence[Row]) -> list[Row]:

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 
 from .._core import RunRecord, read_run, require
 from ._chart import Chart, NotebookFigure, Panel, draw_panel
-from ._draw import column, draw_metric, length_axis, shade_seen, zero_line
-from ._load import Row, Run, run_of
+from ._draw import column, draw_metric, length_axis, length_label, shade_seen, zero_line
+from ._load import LENGTH, Row, Run, run_of
 from ._style import CHANCE, INK, MUTED, SEEN, Key, series_keys, series_of
 
 
@@ -27,6 +27,7 @@ LABELS = {
     "separation": "separation, logits",
     "separation_min": "separation of the worst input, logits",
     "separated": "share separated",
+    "coverage": "coverage of the legal tokens",
 }
 """Columns by length in words, as panel titles."""
 LOG = ("kl",)
@@ -61,7 +62,7 @@ def plot_by_length(
 
 
 def length_charts(runs: Sequence[Run]) -> list[Chart]:
-    """The figures of illegal token rate, temperature and separation; none without rows."""
+    """The figures of illegal token rate, temperature, separation and order; none without rows."""
     if not any(run.rows for run in runs):
         return []
     panel = ft.partial(metric_panel, runs)
@@ -119,7 +120,26 @@ def length_charts(runs: Sequence[Run]) -> list[Chart]:
             table(runs, ["separation", "separation_min", "separated"]),
         ),
     ]
-    return charts
+    return charts + ([_order_chart(runs)] if _has(runs, "coverage") else [])
+
+
+def _order_chart(runs: Sequence[Run]) -> Chart:
+    """What the order of the tokens alone says; runs of before there was a coverage have none."""
+    return Chart(
+        "coverage",
+        "Legal tokens among the most probable",
+        "Left: how often the most probable token is an illegal one. Right: where n tokens are legal, the "
+        "share of them among the n most probable tokens; 1 is the whole legal set before every "
+        "illegal token. Both depend on the order of the logits alone, not on their scale. The chance "
+        "lines are those of a random order, and move with the number of legal tokens.",
+        [
+            metric_panel(runs, "top1_illegal", title="Illegal token on top"),
+            metric_panel(runs, "coverage", title="Coverage of the legal tokens"),
+        ],
+        2,
+        length_keys(runs, chance=_has(runs, "chance_coverage")),
+        table(runs, ["top1_illegal", "coverage"], "given"),
+    )
 
 
 def metric_panel(
@@ -143,7 +163,9 @@ def metric_panel(
             log=log,
             share_range=bool(compared),
         )
-        share = name in ("itr", "itr_max", "tv", "top1_illegal", "separated") and not log
+        share = (
+            name in ("itr", "itr_max", "tv", "top1_illegal", "separated", "coverage") and not log
+        )
         if share:
             ax.set_ylim(-0.02, 1.04)
         if name.startswith("separation"):
@@ -188,7 +210,7 @@ def _draw_ratio(ax: Axes, *, runs: Sequence[Run]) -> None:
     ax.axhline(1, color=INK, lw=1)
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, 0.75), max(high, 1.1))
-    length_axis(ax)
+    length_axis(ax, runs)
 
 
 def _with_ratio(runs: Sequence[Run], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -211,7 +233,10 @@ def length_keys(runs: Sequence[Run], *, chance: bool) -> list[Key]:
         keys.append(Key("all inputs of a length (exact)", MUTED, kind="ring"))
     seen = {run.seen for run in runs if run.rows} - {None}
     if seen:
-        longest = f"s \N{LESS-THAN OR EQUAL TO} {min(map(int, filter(None, seen)), default=0)}"
+        label = length_label(runs)
+        symbol = "s" if label == LENGTH else label
+        shortest = min(map(int, filter(None, seen)), default=0)
+        longest = f"{symbol} \N{LESS-THAN OR EQUAL TO} {shortest}"
         several = " in every run" if len(seen) > 1 else ""
         keys.append(Key(f"seen in training{several}, {longest}", SEEN, kind="band"))
     return keys
@@ -228,4 +253,4 @@ def _as_run(thing: Any) -> Run:
         return run_of(thing, name=thing.path.name)
     rows: Sequence[Row] = thing.rows() if hasattr(thing, "rows") else thing
     seen = max((row["length"] for row in rows if row["seen"]), default=None)
-    return Run("", None, rows, seen)
+    return Run("", None, rows, seen, length_label=getattr(thing, "length_label", LENGTH))

@@ -35,6 +35,7 @@ BY_LENGTH = {
     "separation": "separation",
     "separation_min": "separation worst",
     "separated": "separated",
+    "coverage": "coverage",
 }
 
 

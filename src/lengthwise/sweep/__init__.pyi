@@ -1,5 +1,5 @@
 from ._check import Check as Check, check_trial as check_trial
-from ._cost import predicted_seconds as predicted_seconds
+from ._cost import predicted_seconds as predicted_seconds, trial_seconds as trial_seconds
 from ._database import open_storage as open_storage, retried as retried
 from ._design import Row as Row, design as design, draw_row as draw_row, twin_of as twin_of
 from ._directory import SweepFiles as SweepFiles
@@ -12,6 +12,7 @@ from ._laws import (
 )
 from ._lease import Lease as Lease
 from ._population import Populations as Populations
+from ._queue import take_from_the_front as take_from_the_front
 from ._recorded import recorded_row as recorded_row
 from ._replicate import (
     best_configurations as best_configurations,

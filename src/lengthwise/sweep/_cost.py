@@ -17,11 +17,15 @@ FLOPS = 80e9
 
 def predicted_seconds(space: SearchSpace, draws: int, *, twins: bool) -> float:
     """Core seconds of `draws` trials, twice as many with their twins, compilations included."""
-    count = len(space.shapes())
-    rows = [draw_row(space, i, seed=0) for i in range(min(count, draws))]
-    each = [_seconds(row.experiment(space)) for row in rows]
+    each = trial_seconds(space)[:draws]
     trials = draws * (1 + twins)
-    return len(rows) * COMPILE_S + trials * sum(each) / len(each)
+    return len(each) * COMPILE_S + trials * sum(each) / len(each)
+
+
+def trial_seconds(space: SearchSpace) -> list[float]:
+    """Core seconds of a trial of each static shape, without compilation."""
+    rows = [draw_row(space, i, seed=0) for i in range(len(space.shapes()))]
+    return [_seconds(row.experiment(space)) for row in rows]
 
 
 def _seconds(experiment: ExperimentConfig) -> float:

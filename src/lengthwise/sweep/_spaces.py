@@ -109,6 +109,7 @@ SPACES = {
     "attention-only": attention_space,
     "tiny": tiny_space,
 }
+"""The search spaces that have a name, by what makes them."""
 
 
 def named_space(name: str) -> SearchSpace:

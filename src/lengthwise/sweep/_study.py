@@ -18,12 +18,14 @@ from optuna.trial import TrialState
 
 from .._core import InputError, StorageError
 from ..training import build_task, check_lengths
-from ._database import open_storage, retried
+from ._cost import trial_seconds
+from ._database import open_storage
 from ._design import Row, design
 from ._distributions import distribution_of
 from ._laws import Conditional, Law
 from ._lease import Lease
 from ._population import Populations
+from ._queue import any_waiting, take_from_the_front
 from ._run_trial import run_trial
 from ._space import SearchSpace
 
@@ -39,20 +41,22 @@ class Study:
     """
 
     def __init__(self, study: optuna.Study):
+        take_from_the_front(study)
         self.optuna = study
-        attributes = retried(lambda: study.user_attrs)
+        attributes = study.user_attrs
         self.space = SearchSpace.from_json(attributes["space"])
         self.seed: int = attributes["seed"]
         self.sampler: str = attributes["sampler"]
+        self._seconds = trial_seconds(self.space)
 
     @property
     def draws(self) -> int:
         """How many configurations have been asked for."""
-        return retried(lambda: self.optuna.user_attrs)["draws"]
+        return self.optuna.user_attrs["draws"]
 
     def trials(self, *states: TrialState) -> list[optuna.trial.FrozenTrial]:
         """The trials in these states, by default all, in the order of their making."""
-        return retried(lambda: self.optuna.get_trials(deepcopy=False, states=states or None))
+        return self.optuna.get_trials(deepcopy=False, states=states or None)
 
     def results(self) -> list[dict[str, Any]]:
         """The lines of `trials.jsonl`, by trial: one for every complete row."""
@@ -62,23 +66,32 @@ class Study:
             found.setdefault(result["trial"], result)
         return [found[number] for number in sorted(found)]
 
-    def counts(self) -> dict[str, int]:
-        """Rows in all, done, running, waiting; and trials that failed for a reason of their own."""
+    def counts(self) -> dict[str, Any]:
+        """Rows in all, done, running; those that failed for a reason of their own; and the share of the
+        predicted work that is behind.
+        """
         # Asked for every few seconds beside the workers: one read, and no table of the design.
-        trials, attributes = self.trials(), retried(lambda: self.optuna.user_attrs)
+        trials, attributes = self.trials(), self.optuna.user_attrs
         done = {t.user_attrs["result"]["trial"] for t in trials if t.state == TrialState.COMPLETE}
+        row_of = lambda trial: trial.user_attrs.get("row") or {"trial": -1 - trial.number}
         failed = {
-            t.user_attrs["row"]["trial"] if "row" in t.user_attrs else -1 - t.number
+            row_of(t)["trial"]
             for t in trials
             if t.state == TrialState.FAIL and "error" in t.user_attrs
         }
+        rows = {row["trial"]: row for row in map(row_of, trials)}
+        work = {n: self._seconds[row["shape"]] for n, row in rows.items() if "shape" in row}
+        behind = sum(seconds for n, seconds in work.items() if n in done or n in failed)
         twins = self.sampler == DESIGN and self.space.has_twins
         drawn = attributes["draws"] * (1 + twins)
+        asked = len(attributes["rows"]) if "rows" in attributes else drawn
+        equal = (len(done) + len(failed)) / max(asked, 1)  # with a sampler of Optuna
         return {
-            "rows": len(attributes["rows"]) if "rows" in attributes else drawn,
+            "rows": asked,
             "done": len(done),
             "running": sum(t.state == TrialState.RUNNING for t in trials),
             "failed": len(failed - done),
+            "share": behind / sum(work.values()) if work else equal,
         }
 
     def errors(self) -> list[str]:
@@ -91,7 +104,7 @@ class Study:
 
     def rows(self) -> list[Row]:
         """The table of the search, as far as draws were asked for; or the rows that were given."""
-        given = retried(lambda: self.optuna.user_attrs).get("rows")
+        given = self.optuna.user_attrs.get("rows")
         if given is not None:
             return [Row(**row) for row in given]
         return design(self.space, self.draws, self.seed)
@@ -101,9 +114,9 @@ class Study:
 
         **Returns:** the number of trials that were added.
         """
-        before = retried(lambda: self.optuna.user_attrs).get("rows", [])
+        before = self.optuna.user_attrs.get("rows", [])
         given = list({row["trial"]: row for row in [*before, *map(vars, rows)]}.values())
-        retried(lambda: self.optuna.set_user_attr("rows", given))
+        self.optuna.set_user_attr("rows", given)
         return self.enqueue(self.draws)
 
     def enqueue(self, draws: int) -> int:
@@ -113,15 +126,14 @@ class Study:
         after more draws were wanted, or after a crash in the middle of it.
         """
         if draws > self.draws:
-            retried(lambda: self.optuna.set_user_attr("draws", draws))
+            self.optuna.set_user_attr("draws", draws)
         if self.sampler != DESIGN:
             return 0
         live = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
         there = {trial.user_attrs["row"]["trial"] for trial in self.trials(*live)}
         missing = [row for row in self.rows() if row.trial not in there]
         for row in missing:
-            attributes = {"row": vars(row)}
-            retried(lambda p=row.params, a=attributes: self.optuna.enqueue_trial(p, user_attrs=a))
+            self.optuna.enqueue_trial(row.params, user_attrs={"row": vars(row)})
         return len(missing)
 
     def work(self, *, poll: float = 2.0, population: int | None = None) -> int:
@@ -141,7 +153,7 @@ class Study:
         ran, watched = 0, set()
         database: Any = self.optuna._storage
         while True:
-            retried(lambda: optuna.storages.fail_stale_trials(self.optuna))
+            optuna.storages.fail_stale_trials(self.optuna)
             if populations is not None and self._next():
                 ran += self._run_group(populations)
             elif self._next():
@@ -149,20 +161,20 @@ class Study:
                 # is queued again.
                 with contextlib.suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
                     # Refused: a trial that was thought to be dead, and has been queued again.
-                    retried(lambda: self.optuna.optimize(self._objective, 1, catch=(Exception,)))
+                    self.optuna.optimize(self._objective, 1, catch=(Exception,))
                 ran += 1
             elif running := self.trials(TrialState.RUNNING):
                 # Whoever runs it may die, even before its first heartbeat, and Optuna never gives up
                 # a trial without one: so it gets one from here, once.
                 for trial_id in {trial._trial_id for trial in running} - watched:
-                    retried(lambda i=trial_id: database.record_heartbeat(i))
+                    database.record_heartbeat(trial_id)
                     watched.add(trial_id)
                 time.sleep(poll)
             else:
                 return ran
 
     def _next(self) -> bool:
-        if self.trials(TrialState.WAITING):
+        if any_waiting(self.optuna):
             return True
         if self.sampler == DESIGN:
             return False
@@ -172,9 +184,10 @@ class Study:
 
     def _objective(self, trial: optuna.Trial) -> float:
         trial.set_user_attr("process", [socket.gethostname(), os.getpid()])
-        row = self._row(trial)
         try:
-            result = run_trial(self.space, row)
+            result = run_trial(self.space, self._row(trial))
+        except optuna.TrialPruned:
+            raise
         except Exception as error:
             _blame(trial, error)
             raise
@@ -290,7 +303,7 @@ def _blame(trial: optuna.Trial, error: Exception) -> None:
 
 def _remember(trial: optuna.Trial, result: dict[str, Any]) -> float:
     """Store a trial's result; returns its value."""
-    retried(lambda: trial.set_user_attr("result", json.loads(json.dumps(result))))
+    trial.set_user_attr("result", json.loads(json.dumps(result)))
     raw = result["weights"].get("raw", {}).get("log_tv_unseen")
     return 0.0 if raw is None else raw  # log 1, the largest total variation there is
 
@@ -313,13 +326,11 @@ def make_study(
         experiment = space.experiment(shape, seed=0)
         check_lengths(build_task(experiment), experiment.training.lengths.build())
     database = open_storage(storage, heartbeat=heartbeat)
-    study = retried(
-        lambda: optuna.create_study(
-            storage=database, study_name=name, load_if_exists=True, sampler=_sampler(sampler, seed)
-        )
+    study = optuna.create_study(
+        storage=database, study_name=name, load_if_exists=True, sampler=_sampler(sampler, seed)
     )
     wanted = {"digest": space.digest, "seed": seed, "sampler": sampler}
-    there = retried(lambda: study.user_attrs)
+    there = study.user_attrs
     different = [n for n, v in wanted.items() if n in there and there[n] != v]
     if different:
         raise InputError(
@@ -329,7 +340,7 @@ def make_study(
     attributes = {"space": space.to_json(), **wanted, "draws": 0}
     for attribute, value in attributes.items():
         if attribute not in there:
-            retried(lambda n=attribute, v=value: study.set_user_attr(n, v))
+            study.set_user_attr(attribute, value)
     return Study(study)
 
 
@@ -340,8 +351,8 @@ def open_study(storage: str, name: str, *, heartbeat: int = 15, worker: int = 0)
     """
     database = open_storage(storage, heartbeat=heartbeat)
     try:
-        study = retried(lambda: optuna.load_study(study_name=name, storage=database))
-        attributes = retried(lambda: study.user_attrs)
+        study = optuna.load_study(study_name=name, storage=database)
+        attributes = study.user_attrs
         study.sampler = _sampler(attributes["sampler"], attributes["seed"] + worker)
     except KeyError:
         raise StorageError(

@@ -9,7 +9,12 @@ from ._config import (
     OthelloConfig as OthelloConfig,
     SetComplementConfig as SetComplementConfig,
 )
-from ._draw import draw_batch as draw_batch
+from ._draw import (
+    cut_batch as cut_batch,
+    draw_batch as draw_batch,
+    draw_examples as draw_examples,
+    draw_lengths as draw_lengths,
+)
 from ._lengths import (
     AbstractLengths as AbstractLengths,
     Curriculum as Curriculum,

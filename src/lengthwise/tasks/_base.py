@@ -2,6 +2,7 @@
 
 import abc
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -34,7 +35,11 @@ class AbstractTask(eqx.Module):
     and enumeration are separate: theory enumerates, tests compare `label` with an oracle.
 
     Subclass `AbstractDeviceTask` or `AbstractHostTask`, which say where examples come from.
+
+    - `length_label`: what a length is, as the label of an axis; a constant of the class.
     """
+
+    length_label: ClassVar[str] = "length s"
 
     @property
     @abc.abstractmethod
@@ -99,6 +104,10 @@ class AbstractHostTask(AbstractTask):
     def batch(self, index: int, size: int, positions: int, *, stream: str, seed: int) -> Batch:
         """Batch number `index` of a stream: a pure function of its arguments, so runs can resume.
 
+        For runs of several processes its examples are to be numbered: batch `index` of `size` holds the
+        examples `index * size` to `index * size + size - 1` of the stream, whatever the `size`. Then each
+        process makes its own share of every batch, and all shares are the batch of one process.
+
         **Arguments:**
 
         - `index`: the number of the batch.
@@ -114,7 +123,7 @@ def check_length(task: AbstractTask, length: int) -> None:
     if length not in task.lengths():
         raise InputError(
             f"`{task.lengths()[0]} <= length <= {task.lengths()[-1]}` must hold, but got "
-            f"({length=}): choose a length of the task, or a larger vocabulary."
+            f"({length=}): choose a length of the task."
         )
 
 

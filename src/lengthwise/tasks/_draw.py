@@ -1,11 +1,12 @@
 """From one key to a batch: lengths by a law, examples by a task, labels by its definition."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int, Key, PRNGKeyArray
 
-from ._base import AbstractDeviceTask, Batch
+from ._base import AbstractDeviceTask, AbstractTask, Batch
 from ._lengths import AbstractLengths
 
 
@@ -27,12 +28,38 @@ def draw_batch(
     - `size`: number of examples, static.
     - `key`: randomness. (Keyword only argument.)
     """
+    own, keys = draw_lengths(lengths, step, size, key=key)
+    return draw_examples(task, lengths, own, keys)
+
+
+def draw_lengths(
+    lengths: AbstractLengths, step: Int[Array, ""], size: int, *, key: PRNGKeyArray
+) -> tuple[Int[Array, " batch"], Key[Array, " batch"]]:
+    """The length of each example of a batch, and the key of its tokens; arguments as of `draw_batch`."""
     length_key, example_key = jr.split(key)
+    return lengths.sample(step, size, key=length_key), jr.split(example_key, size)
+
+
+def draw_examples(
+    task: AbstractDeviceTask,
+    lengths: AbstractLengths,
+    own: Int[Array, " batch"],
+    keys: Key[Array, " batch"],
+) -> Batch:
+    """The examples of these lengths and keys, or of some rows of them."""
     positions = task.position(lengths.max_length) + 1
     sample = lambda key: task.sample(positions, key=key)
-    tokens, sampled = jax.vmap(sample)(jr.split(example_key, size))
+    tokens, sampled = jax.vmap(sample)(keys)
     targets = jax.vmap(task.label)(tokens)
-    own = lengths.sample(step, size, key=length_key)
-    reached = jnp.arange(positions) + task.first_length
-    mask = reached[None, :] <= own[:, None]
-    return Batch(tokens, sampled, targets, mask)
+    return cut_batch(task, Batch(tokens, sampled, targets, jnp.ones(tokens.shape, bool)), own)
+
+
+def cut_batch(task: AbstractTask, batch: Batch, own: Int[Array, " batch"]) -> Batch:
+    """`batch` with a mask that ends each example at its own length at the latest.
+
+    What a law of lengths makes of a host's batch: its examples all have T tokens, unless they ended
+    early.
+    """
+    reached = jnp.arange(batch.tokens.shape[-1]) + task.first_length
+    within = reached[None, :] <= own[:, None]
+    return eqx.tree_at(lambda b: b.mask, batch, jnp.asarray(batch.mask) & within)

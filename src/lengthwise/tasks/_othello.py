@@ -1,11 +1,12 @@
 """Othello as a task: predict a uniformly random legal move."""
 
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Int8
 
 from .._core import InputError, Sizes, require
 from ..othello import (
@@ -15,8 +16,10 @@ from ..othello import (
     Policy,
     check_policy,
     check_size,
+    discs,
     legal_after,
     next_move,
+    positions as boards_of,
     random_games,
     tokens_of,
 )
@@ -47,6 +50,8 @@ class OthelloTask(AbstractHostTask):
     batch = task.batch(0, 64, 16, stream="train", seed=0)  # 64 games, cut to their first 16 moves
     ```
     """
+
+    length_label: ClassVar[str] = "moves read"
 
     size: int = 6
     policy: Policy = "skip"
@@ -80,21 +85,7 @@ class OthelloTask(AbstractHostTask):
 
     def batch(self, index: int, size: int, positions: int, *, stream: str, seed: int) -> Batch:
         """Games `index * size` to `index * size + size - 1` of a stream, and their legal moves."""
-        require(
-            1 <= positions <= self.sizes.max_len,
-            f"`1 <= positions <= {self.sizes.max_len}`",
-            "ask for a length of the task",
-            positions=positions,
-        )
-        games = random_games(
-            self.size,
-            size,
-            seed=seed,
-            stream=stream,
-            first=index * size,
-            policy=self.policy,
-            entries=positions + self.first_length,
-        )
+        games = self._games(index, size, positions, stream=stream, seed=seed)
         mask = np.arange(positions) + self.first_length < games.lengths[:, None]
         entries = self.tokens(games)
         begin = np.full((size, int(self.begin_token)), self.sizes.vocab, np.int32)
@@ -102,6 +93,18 @@ class OthelloTask(AbstractHostTask):
         ahead = slice(self.first_length, None)
         targets = next_move(self.size, games.legal[:, ahead], policy=self.policy)
         return Batch(tokens, entries[:, ahead], targets, mask)
+
+    def boards(
+        self, index: int, size: int, positions: int, *, stream: str, seed: int
+    ) -> Int8[np.ndarray, "batch len squares"]:
+        """What is on each of the n² squares where the `batch` of the same arguments predicts.
+
+        `EMPTY`, `MINE` or `THEIRS` of `lengthwise.othello`: the board before the next entry, seen by the
+        player whose entry it is, forfeited turns taken into account. All empty where the batch's mask
+        is false, after the end of the game.
+        """
+        games = self._games(index, size, positions, stream=stream, seed=seed)
+        return discs(self.size, boards_of(games))[:, self.first_length :]
 
     def tokens(self, games: Games) -> Int[np.ndarray, "games entries"]:
         """The tokens of games; 0 after their end, where the mask is false."""
@@ -136,6 +139,23 @@ class OthelloTask(AbstractHostTask):
         token = {square: number for number, square in enumerate(self.squares)}
         begin = [self.sizes.vocab] * int(self.begin_token)
         return np.array([begin + [token[s] for s in game] for game in games.tolist()], np.int32)
+
+    def _games(self, index: int, size: int, positions: int, *, stream: str, seed: int) -> Games:
+        require(
+            1 <= positions <= self.sizes.max_len,
+            f"`1 <= positions <= {self.sizes.max_len}`",
+            "ask for a length of the task",
+            positions=positions,
+        )
+        return random_games(
+            self.size,
+            size,
+            seed=seed,
+            stream=stream,
+            first=index * size,
+            policy=self.policy,
+            entries=positions + self.first_length,
+        )
 
     def _labels(self, tokens: Int[Array | np.ndarray, "*batch len"]) -> np.ndarray:
         rows = np.asarray(tokens).reshape(-1, tokens.shape[-1])[:, int(self.begin_token) :]

@@ -174,6 +174,7 @@ def one_layer(model: Transformer) -> OneLayer:
         "mlp_ratio": config.mlp_ratio is None,
         "attention": isinstance(model.blocks[0].attention.kind, Softmax),
         "positions": isinstance(model.positions, NoPositions | LearnedPositions),
+        "activations": config.activations == "float32",
     }
     wrong = {name: str(getattr(config, name)) for name, fine in covered.items() if not fine}
     require(

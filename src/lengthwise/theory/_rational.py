@@ -46,7 +46,7 @@ class RationalModel:
     r"""$f(t) = B[t_s] + \sum_i a_i D[t_i]$, $a_i = w_q(t_i) / \sum_j w_q(t_j)$, in exact arithmetic.
 
     - `residual`: B, `(vocab, vocab)`.
-    - `attention`: w, at [q][x] the attention of q on x over that on itself, `(vocab, vocab)`, positive.
+    - `attention`: w, at `[q][x]` the attention of q on x over that on itself, `(vocab, vocab)`, positive.
     - `values`: D, `(vocab, vocab)`.
     - `factors`: of B and D, where they are known.
     """

@@ -14,7 +14,6 @@ from ._checkpoint import (
     save_checkpoint as save_checkpoint,
 )
 from ._chunk import (
-    Feed as Feed,
     StepMetrics as StepMetrics,
     TrainState as TrainState,
     averaged_models as averaged_models,
@@ -22,7 +21,6 @@ from ._chunk import (
     chunk_traces as chunk_traces,
     init_state as init_state,
     make_chunk as make_chunk,
-    make_feed as make_feed,
     traced_hparams as traced_hparams,
 )
 from ._config import (
@@ -30,23 +28,30 @@ from ._config import (
     TrainingConfig as TrainingConfig,
     check_hparams as check_hparams,
 )
+from ._devices import (
+    Devices as Devices,
+    choose_devices as choose_devices,
+    devices_in_words as devices_in_words,
+)
 from ._experiment import (
     ExperimentConfig as ExperimentConfig,
     build_experiment as build_experiment,
     build_task as build_task,
 )
+from ._feed import Feed as Feed, make_feed as make_feed
 from ._gradient_noise import (
     NOISE as NOISE,
     GradientNoise as GradientNoise,
     gradient_noise as gradient_noise,
 )
-from ._loss import mixed_loss as mixed_loss
+from ._loss import mixed_loss as mixed_loss, summed_loss as summed_loss
 from ._optimizer import learning_rate as learning_rate, make_optimizer as make_optimizer
 from ._population import (
     member_bytes as member_bytes,
     population_traces as population_traces,
     train_population as train_population,
 )
+from ._processes import by_first as by_first, in_any as in_any, is_first as is_first
 from ._result import RunResult as RunResult
 from ._streams import STREAMS as STREAMS, stream as stream
 from ._train import (
@@ -58,8 +63,12 @@ from ._train import (
     train as train,
 )
 from ._weights import (
+    arrays_from_bytes as arrays_from_bytes,
+    arrays_to_bytes as arrays_to_bytes,
     load_weights as load_weights,
     save_weights as save_weights,
+    tree_from_arrays as tree_from_arrays,
     tree_from_bytes as tree_from_bytes,
+    tree_to_arrays as tree_to_arrays,
     tree_to_bytes as tree_to_bytes,
 )

@@ -160,6 +160,7 @@ CONVENTIONS: dict[str, Callable[[BEMA, Int[Array, ""]], Moves]] = {
     "authors-2025-12": _authors_2025_12,
     "authors-offline": _authors_offline,
 }
+"""What `BEMA.convention` may be, with what each does at a step."""
 
 
 def _power(s: Float[Array, ""], power: Any) -> Float[Array, ""]:

@@ -8,9 +8,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from .._core import Component, require
 from ..models import AbstractModel
@@ -20,11 +19,16 @@ from ..tasks import (
     AbstractLengths,
     AbstractTask,
     Batch,
-    draw_batch,
+    cut_batch,
+    draw_examples,
+    draw_lengths,
 )
+from ._accumulate import loss_and_gradient
 from ._average import AbstractAverage
 from ._config import Hparams, TrainingConfig
-from ._loss import mixed_loss
+from ._devices import Devices
+from ._feed import Feed
+from ._loss import summed_loss
 from ._optimizer import learning_rate, make_optimizer
 
 
@@ -42,13 +46,6 @@ class TrainState(eqx.Module):
     model: PyTree
     optimizer: PyTree
     averages: tuple[PyTree, ...]
-
-
-class Feed(eqx.Module):
-    """The input of K steps: a key for each, and their batches where the host makes them."""
-
-    keys: Key[Array, "*step"]
-    batch: Batch | None
 
 
 class StepMetrics(eqx.Module):
@@ -100,19 +97,23 @@ def averaged_models(state: TrainState, hparams: Hparams) -> list[tuple[AbstractM
     return [(eqx.combine(params, static), mass) for params, mass in values]
 
 
-def make_chunk(task: AbstractTask, config: TrainingConfig) -> Chunk:
+def make_chunk(task: AbstractTask, config: TrainingConfig, devices: Devices | None = None) -> Chunk:
     """`chunk(state, hparams, feed) -> (state, metrics)`, compiled once for each static shape.
 
-    A population is `jax.vmap(chunk)` over stacked states, hyperparameters and feeds.
+    With `devices`, its arguments are to be placed there. A population is `jax.vmap(chunk)` over
+    stacked states, hyperparameters and feeds.
     """
-    return ft.partial(_chunk, task, config.lengths.build(), config.batch_size, config.steps)
+    static = config.batch_size, config.accumulate, config.steps, devices
+    return ft.partial(_chunk, task, config.lengths.build(), *static)
 
 
 def _chunk_of_steps(
     task: AbstractTask,
     lengths: AbstractLengths,
     batch_size: int,
+    parts: int,
     steps: int,
+    devices: Devices | None,
     state: TrainState,
     hparams: Hparams,
     feed: Feed,
@@ -122,18 +123,22 @@ def _chunk_of_steps(
     def step(arrays, feed):
         state = eqx.combine(arrays, static)
         batch_key, dropout_key = jr.split(feed.keys)
-        batch = feed.batch
-        if batch is None:
-            assert isinstance(task, AbstractDeviceTask)
-            batch = draw_batch(task, lengths, state.step, batch_size, key=batch_key)
+        own, keys = draw_lengths(lengths, state.step, batch_size, key=batch_key)
+        if parts > 1:
+            own, keys = jnp.reshape(own, (parts, -1)), jnp.reshape(keys, (parts, -1))
         params, rest = eqx.partition(state.model, eqx.is_inexact_array)
 
-        def loss_of(params):
-            model = eqx.combine(params, rest)
-            logits = model(batch.tokens, dropout=hparams.dropout, key=dropout_key)
-            return mixed_loss(logits, batch, hparams.exact_loss)
+        def examples(part):
+            batch = _examples(task, lengths, *part)
+            return batch if devices is None else devices.by_rows(batch)
 
-        loss, grads = jax.value_and_grad(loss_of)(params)
+        def summed(params, batch, key):
+            logits = eqx.combine(params, rest)(batch.tokens, dropout=hparams.dropout, key=key)
+            return summed_loss(logits, batch, hparams.exact_loss)
+
+        loss, grads = loss_and_gradient(
+            summed, examples, params, (own, keys, feed.batch), parts, key=dropout_key
+        )
         optimizer = make_optimizer(hparams, steps)
         # Optax mixes dtypes in AdamW's bias correction, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
@@ -150,10 +155,25 @@ def _chunk_of_steps(
             loss, optax.tree.norm(grads), learning_rate(hparams, steps, state.step)
         )
         new = TrainState(state.step + 1, eqx.combine(params, rest), optimizer_state, averages)
-        return eqx.filter(new, eqx.is_array), metrics
+        out = eqx.filter(new, eqx.is_array), metrics
+        return out if devices is None else devices.alike(out)
 
     arrays, metrics = jax.lax.scan(step, arrays, feed)
     return eqx.combine(arrays, static), metrics
+
+
+def _examples(
+    task: AbstractTask,
+    lengths: AbstractLengths,
+    own: Int[Array, " batch"],
+    keys: Key[Array, " batch"],
+    made: Batch | None,
+) -> Batch:
+    """A batch of these lengths: drawn here, or `made` by the host and cut."""
+    if made is None:
+        assert isinstance(task, AbstractDeviceTask)
+        return draw_examples(task, lengths, own, keys)
+    return cut_batch(task, made, own) if isinstance(task, AbstractHostTask) else made
 
 
 _chunk = eqx.filter_jit(eqx.debug.assert_max_traces(_chunk_of_steps, max_traces=None))
@@ -162,25 +182,3 @@ _chunk = eqx.filter_jit(eqx.debug.assert_max_traces(_chunk_of_steps, max_traces=
 def chunk_traces() -> int:
     """How often a chunk has been traced in this process: once for each static shape."""
     return eqx.debug.get_num_traces(_chunk)
-
-
-def make_feed(
-    task: AbstractTask, config: TrainingConfig, first_step: int, *, key: PRNGKeyArray
-) -> Feed:
-    """The feed of the chunk that begins at `first_step`: a pure function of its arguments."""
-    keys = _step_keys(key, first_step, config.chunk_steps)
-    if isinstance(task, AbstractDeviceTask):
-        return Feed(keys, None)
-    positions = task.position(config.lengths.build().max_length) + 1
-    seed = int(jr.bits(key, dtype=jnp.uint32))
-    assert isinstance(task, AbstractHostTask)
-    batches = [
-        task.batch(step, config.batch_size, positions, stream="train", seed=seed)
-        for step in range(first_step, first_step + config.chunk_steps)
-    ]
-    return Feed(keys, jax.tree.map(lambda *xs: np.stack(xs), *batches))
-
-
-@ft.partial(jax.jit, static_argnums=2)
-def _step_keys(key: PRNGKeyArray, first_step: Int[Array, ""], count: int) -> Key[Array, " step"]:
-    return jax.vmap(lambda step: jr.fold_in(key, step))(first_step + jnp.arange(count))

@@ -15,7 +15,7 @@ class TrainingConfig:
     steps: int = 3000
     """Training steps in all; the cosine schedule ends here."""
     batch_size: int = 64
-    """Examples in a step."""
+    """Examples in a step, of all devices and micro-batches together."""
     lengths: ComponentLike = Component("lengthwise.tasks:FixedLength", '{"max_length": 8}')
     """The law of training lengths: an `AbstractLengths`, as instance or `module:Class {fields}`."""
     chunk_steps: int = 100
@@ -30,12 +30,22 @@ class TrainingConfig:
     """Examples of each evaluation during training."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """The final evaluation."""
+    accumulate: int = 1
+    """Micro-batches that a step's batch is split into, one after the other, for less memory."""
 
     def __post_init__(self):
         object.__setattr__(self, "lengths", Component.of(self.lengths))
-        for name in ("batch_size", "chunk_steps", "keep_checkpoints", "history_examples"):
+        counts = ("batch_size", "chunk_steps", "keep_checkpoints", "history_examples", "accumulate")
+        for name in counts:
             value = getattr(self, name)
             require(value >= 1, f"`{name} >= 1`", f"raise `{name}`", **{name: value})
+        require(
+            self.batch_size % self.accumulate == 0,
+            "`batch_size % accumulate == 0`",
+            "split the batch into equal micro-batches",
+            batch_size=self.batch_size,
+            accumulate=self.accumulate,
+        )
         for name in ("steps", "evaluate_every", "checkpoint_every"):
             value = getattr(self, name)
             require(

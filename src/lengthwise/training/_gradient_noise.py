@@ -23,11 +23,19 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from .._core import require
 from ..models import AbstractModel
-from ..tasks import AbstractDeviceTask, AbstractHostTask, AbstractTask, Batch, draw_batch
+from ..tasks import (
+    AbstractDeviceTask,
+    AbstractHostTask,
+    AbstractTask,
+    Batch,
+    cut_batch,
+    draw_batch,
+    draw_lengths,
+)
 from ._config import TrainingConfig
 from ._loss import mixed_loss
 
@@ -101,12 +109,19 @@ def _batch(task: AbstractTask, config: TrainingConfig, index: int, *, key: PRNGK
     positions = task.position(lengths.max_length) + 1
     seed = int(jr.bits(key, dtype=jnp.uint32))
     step = config.steps + index
-    return task.batch(step, config.batch_size, positions, stream="train", seed=seed)
+    batch = task.batch(step, config.batch_size, positions, stream="train", seed=seed)
+    own = _own(lengths, config.steps, config.batch_size, jr.fold_in(key, index))
+    return cut_batch(task, batch, own)
 
 
 @ft.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _draw(task: Any, lengths: Any, step: int, size: int, key: PRNGKeyArray) -> Batch:
     return draw_batch(task, lengths, jnp.asarray(step), size, key=key)
+
+
+@ft.partial(jax.jit, static_argnums=(0, 1, 2))
+def _own(lengths: Any, step: int, size: int, key: PRNGKeyArray) -> Int[Array, " batch"]:
+    return draw_lengths(lengths, jnp.asarray(step), size, key=key)[0]
 
 
 @eqx.filter_jit

@@ -97,6 +97,7 @@ class Meter:
             seen=self.seen,
             seconds=seconds,
             directory=directory,
+            length_label=self.task.length_label,
         )
 
     @ft.cached_property

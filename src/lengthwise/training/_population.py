@@ -16,8 +16,9 @@ from jaxtyping import Array, Bool, PRNGKeyArray, PyTree
 from .._core import InputError, require
 from ..models import AbstractModel
 from ..tasks import AbstractDeviceTask, AbstractTask
-from ._chunk import Feed, StepMetrics, TrainState, init_state, make_chunk, make_feed
+from ._chunk import StepMetrics, TrainState, init_state, make_chunk
 from ._config import Hparams, TrainingConfig, check_hparams
+from ._feed import Feed, make_feed
 from ._meter import Meter, divergence, metric_rows
 from ._result import RunResult, Status
 from ._streams import stream

@@ -25,6 +25,7 @@ class RunResult:
     - `seen`: the longest training length T.
     - `seconds`: wall time of the training steps.
     - `directory`: where the run was written, if anywhere.
+    - `length_label`: what a length of the task is, as the label of an axis.
     """
 
     status: Status
@@ -38,6 +39,7 @@ class RunResult:
     seen: int
     seconds: float
     directory: pathlib.Path | None
+    length_label: str = "length s"
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of `evaluation.csv`: those of every evaluation, with the weights' name."""

@@ -4,7 +4,8 @@ import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
 
-STREAMS = ("train", "evaluation", "history", "model", "noise")
+STREAMS = ("train", "evaluation", "history", "model", "noise", "probes")
+"""What the key of a run is split for."""
 
 
 def stream(key: PRNGKeyArray, name: str) -> PRNGKeyArray:

@@ -1,14 +1,12 @@
 """Training, top to bottom: a plain loop over jitted chunks."""
 
 import contextlib
+import functools as ft
 import pathlib
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -17,18 +15,15 @@ from jaxtyping import PRNGKeyArray
 
 from .._core import (
     SCHEMA,
+    InputError,
     RunFiles,
     append_lines,
     construct,
     describe,
     new_directory,
-    provenance,
-    read_csv,
     read_json,
-    read_lines,
     require,
     sole_writer,
-    write_bytes,
     write_csv,
     write_json,
 )
@@ -36,20 +31,23 @@ from ..evaluation import forward_traces
 from ..loggers import AbstractLogger
 from ..models import AbstractModel
 from ..tasks import AbstractLengths, AbstractTask, prefetch
-from ._checkpoint import load_checkpoint, save_checkpoint
+from ._checkpoint import save_checkpoint
 from ._chunk import (
     TrainState,
     build_averages,
     chunk_traces,
     init_state,
     make_chunk,
-    make_feed,
 )
 from ._config import Hparams, TrainingConfig, check_hparams
+from ._devices import Devices, choose_devices
+from ._directory import restored, write_result
+from ._feed import check_numbered, make_feed
+from ._interrupts import interrupts
 from ._meter import Meter, average_names, divergence, metric_rows
+from ._processes import by_first, in_any, is_first, tree_of_first
 from ._result import RunResult, Status
 from ._streams import stream
-from ._weights import save_weights
 
 
 def train(
@@ -60,9 +58,13 @@ def train(
     *,
     directory: str | pathlib.Path | None = None,
     loggers: Sequence[AbstractLogger] = (),
+    devices: Sequence[Any] | None = None,
     key: PRNGKeyArray,
 ) -> RunResult:
     """Train `model` on `task`, track averages of its weights, and measure all of them.
+
+    With several processes (`jax.distributed.initialize`) each calls this with the same arguments, and
+    each gets the result. The weights are those of process 0, which alone writes and logs.
 
     **Arguments:**
 
@@ -72,6 +74,8 @@ def train(
     - `hparams`: traced: rates, loss mix, dropout, averages.
     - `directory`: a new run directory; `None` to write nothing. (Keyword only argument.)
     - `loggers`: where progress is sent. (Keyword only argument.)
+    - `devices`: over which the rows of a batch are spread; by default all, or as many as divide them
+      evenly. Their number changes rounding alone. (Keyword only argument.)
     - `key`: randomness of data and dropout. (Keyword only argument.)
 
     **Returns:** a `RunResult`; a non-finite loss ends the run with the status "diverged", Ctrl-C with
@@ -82,27 +86,48 @@ def train(
     check_hparams(hparams)
     check_lengths(task, config.lengths.build())  # before there is a directory
     average_names(build_averages(hparams))
+    spread = choose_devices(config, devices)
+    if jax.process_count() > 1:
+        check_numbered(task)
+        _check_same(describe_run(task, model, config, hparams, key=key))
     if directory is None:
-        return _run(task, model, config, hparams, None, {}, loggers, key=key)
-    files = RunFiles(new_directory(pathlib.Path(directory)))
-    described = describe_run(task, model, config, hparams, key=key)
-    with sole_writer(files.path):
-        write_json(files.config, described)
-        return _run(task, model, config, hparams, files, described, loggers, key=key)
+        return _run(task, model, config, hparams, None, {}, loggers, spread, key=key)
+    files = RunFiles(pathlib.Path(directory))
+    with contextlib.ExitStack() as held:
+
+        def begin() -> dict[str, Any]:
+            new_directory(files.path)
+            described = describe_run(task, model, config, hparams, key=key)
+            held.enter_context(sole_writer(files.path))
+            write_json(files.config, described)
+            return described
+
+        described = by_first(begin)
+        return _run(task, model, config, hparams, files, described, loggers, spread, key=key)
 
 
-def resume(directory: str | pathlib.Path, *, loggers: Sequence[AbstractLogger] = ()) -> RunResult:
+def resume(
+    directory: str | pathlib.Path,
+    *,
+    loggers: Sequence[AbstractLogger] = (),
+    devices: Sequence[Any] | None = None,
+) -> RunResult:
     """Go on with a run that was interrupted or killed, from its newest whole checkpoint.
 
     The final weights are those of an uninterrupted run, byte for byte, on the same machine and
-    versions. A completed run is evaluated again and returned.
+    versions; on other devices, or in another number of processes, up to rounding. A completed run is
+    evaluated again and returned. Of several processes only the first reads the directory.
     """
     files = RunFiles(pathlib.Path(directory))
-    described = read_json(files.config)
+    described = by_first(lambda: read_json(files.config))
     task, config, hparams, key = load_config(described)
     model = described_model(described, task)
-    with sole_writer(files.path):
-        return _run(task, model, config, hparams, files, described, loggers, key=key)
+    spread = choose_devices(config, devices)
+    if jax.process_count() > 1:
+        check_numbered(task)
+    with contextlib.ExitStack() as held:
+        by_first(lambda: held.enter_context(sole_writer(files.path)))
+        return _run(task, model, config, hparams, files, described, loggers, spread, key=key)
 
 
 def _run(
@@ -113,45 +138,46 @@ def _run(
     files: RunFiles | None,
     described: dict[str, Any],
     loggers: Sequence[AbstractLogger],
+    devices: Devices | None,
     *,
     key: PRNGKeyArray,
 ) -> RunResult:
-    lengths = config.lengths.build()
-    check_lengths(task, lengths)
+    check_lengths(task, config.lengths.build())
     meter = Meter(task, config, hparams, key=key)
-    traced = meter.hparams
-    state = init_state(model, traced, config)
-    seconds, history = 0.0, []
+    state = init_state(model, meter.hparams, config)
+    seconds = 0.0
+    history: list[dict[str, Any]] = []
+    metrics: list[dict[str, Any]] = []
     if files is not None:
-        files.checkpoints.mkdir(exist_ok=True)
-        if any(files.checkpoints.glob("step-*.json")):
-            state, extra = load_checkpoint(files, state, described)
-            seconds = extra["seconds"]
-        history = _rewind(files, int(state.step))
+        state, seconds, history, metrics = restored(files, state, described)
+    state = tree_of_first(state)
     done = int(state.step)
+    loggers = loggers if is_first() else ()
     for logger in loggers:
         logger.start(described, steps=config.steps, first_step=done)
 
-    chunk = make_chunk(task, config)
+    place, here = _same, _same  # put on all devices of the run, and take this process's own copy
+    if devices is not None:
+        place, here = devices.replicate, devices.here
+    chunk = make_chunk(place(task), config, devices)
+    state, traced = place((state, meter.hparams))
     train_key = stream(key, "train")
 
     def watch(state: TrainState) -> dict[str, float]:
         """Measure every set of weights at every length, into the history."""
-        rows, values = meter.watch(state)
+        rows, values = meter.watch(here(state))
         history.extend(rows)
         if files is not None:
-            write_csv(files.history, history)
+            by_first(ft.partial(write_csv, files.history, history))
         return values
 
     def save(state: TrainState) -> None:
         if files is not None:
-            save_checkpoint(
-                files, state, described, {"seconds": seconds}, keep=config.keep_checkpoints
-            )
+            write = ft.partial(save_checkpoint, files, here(state), described, {"seconds": seconds})
+            by_first(ft.partial(write, keep=config.keep_checkpoints))
 
     status: Status = "completed"
     message = f"{config.steps} steps"
-    metrics: list[dict[str, Any]] = read_lines(files.metrics) if files is not None else []
     traces = {"chunk": chunk_traces(), "forward": forward_traces()}
     if done == 0:
         if config.evaluate_every:
@@ -159,13 +185,14 @@ def _run(
         save(state)
 
     starts = range(done, config.steps, config.chunk_steps)
-    feeds = prefetch(lambda first: make_feed(task, config, first, key=train_key), starts)
-    with _interrupts() as interrupted, contextlib.closing(feeds):
+    make = lambda first: make_feed(task, config, first, devices=devices, key=train_key)
+    feeds = prefetch(make, starts)
+    with interrupts() as interrupted, contextlib.closing(feeds):
         while done < config.steps:
             started = time.perf_counter()
             feed = next(feeds)  # made while the chunk before it ran
             new, measured = chunk(state, traced, feed)
-            measured = jax.tree.map(np.asarray, measured)  # waits for the device
+            measured = jax.tree.map(np.asarray, here(measured))  # waits for the device
             seconds += time.perf_counter() - started
             rows = metric_rows(measured, done)
             if (problem := divergence(measured, done)) is not None:
@@ -175,7 +202,7 @@ def _run(
             state, done = new, done + config.chunk_steps
             metrics.extend(rows)
             if files is not None:
-                append_lines(files.metrics, rows)
+                by_first(ft.partial(append_lines, files.metrics, rows))
             values = {n: rows[-1][n] for n in ("grad_norm", "learning_rate")}
             values["loss"] = float(measured.loss.mean())
             if config.evaluate_every and done % config.evaluate_every == 0:
@@ -185,14 +212,14 @@ def _run(
                 save(state)
             for logger in loggers:
                 logger.log(done, values)
-            if interrupted.is_set() and not last:
+            if in_any(interrupted.is_set()) and not last:
                 save(state)
                 status = "interrupted"
                 message = f"stopped after {done} of {config.steps} steps; resume to go on"
                 break
 
     result = meter.result(
-        state,
+        here(state),
         status=status,
         message=message,
         metrics=metrics,
@@ -201,40 +228,11 @@ def _run(
         directory=None if files is None else files.path,
     )
     if files is not None:
-        _write_result(files, result, traces)
+        by_first(lambda: write_result(files, result, traces, devices))
     record = {"status": status, "message": message, "steps": done}
     for logger in loggers:
         logger.finish(record)
     return result
-
-
-def _write_result(files: RunFiles, result: RunResult, traces: dict[str, int]) -> None:
-    for name, weights in result.models.items():
-        save_weights(files.weights(name), weights)
-    if result.evaluations:
-        write_csv(files.evaluation, result.rows())
-    device = jax.devices()[0]
-    count = sum(x.size for x in jax.tree.leaves(eqx.filter(result.models["raw"], eqx.is_array)))
-    write_json(
-        files.record,
-        {
-            "schema": SCHEMA,
-            "status": result.status,
-            "message": result.message,
-            "steps": result.steps,
-            "seen": result.seen,
-            "parameters": count,
-            "initial_mass": result.initial_mass,
-            "summary": result.summary(),
-            "training_seconds": result.seconds,
-            "compilations": {
-                "chunk": chunk_traces() - traces["chunk"],
-                "forward": forward_traces() - traces["forward"],
-            },
-            "device": f"{len(jax.devices())} x {device.device_kind} ({device.platform})",
-        }
-        | provenance(),
-    )
 
 
 def describe_run(
@@ -285,31 +283,19 @@ def check_lengths(task: AbstractTask, lengths: AbstractLengths) -> None:
     )
 
 
-def _rewind(files: RunFiles, step: int) -> list[dict[str, Any]]:
-    """Cut the tables back to the checkpoint at `step`; returns the history so far."""
-    rows = [row for row in read_lines(files.metrics) if row["step"] <= step]
-    write_bytes(files.metrics, b"")
-    append_lines(files.metrics, rows)
-    history = read_csv(files.history) if files.history.exists() else []
-    return [row for row in history if row["step"] <= step]
+Thing = TypeVar("Thing")
 
 
-@contextlib.contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event that the loop looks at between chunks."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked  # only the main thread may set handlers; others are stopped by their owner
-        return
+def _same(thing: Thing) -> Thing:
+    return thing
 
-    def handler(number, frame):
-        del number, frame
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
 
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _check_same(described: dict[str, Any]) -> None:
+    """Refuse processes that were asked for different runs."""
+    first = by_first(lambda: described)
+    different = sorted(name for name in first if first[name] != described[name])
+    if in_any(bool(different)):
+        raise InputError(
+            "Every process must be given the same run, but theirs differ from that of process 0"
+            f"{f' (here in {different})' if different else ''}: start all with the same command."
+        )

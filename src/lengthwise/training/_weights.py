@@ -15,9 +15,32 @@ from .._core import InputError, StorageError, storage_errors, write_bytes
 
 def tree_to_bytes(tree: PyTree) -> bytes:
     """The arrays of `tree` in the safetensors format, each named by its path, as `blocks.0.mlp.up`."""
-    arrays = {name: np.asarray(leaf) for name, leaf in _named(tree).items()}
+    return arrays_to_bytes(tree_to_arrays(tree))
+
+
+def tree_to_arrays(tree: PyTree) -> dict[str, np.ndarray]:
+    """The arrays of `tree` by name."""
+    return {name: np.asarray(leaf) for name, leaf in _named(tree).items()}
+
+
+def arrays_to_bytes(arrays: dict[str, np.ndarray]) -> bytes:
+    """Named arrays in the safetensors format."""
     # Not `ascontiguousarray`, which gives a scalar an axis.
     return safetensors.numpy.save({n: np.asarray(a, order="C") for n, a in arrays.items()})
+
+
+def arrays_from_bytes(data: bytes, *, source: str) -> dict[str, np.ndarray]:
+    """The named arrays of `data`.
+
+    **Raises:** `StorageError` if the data are cut short or damaged.
+    """
+    try:
+        return safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise StorageError(
+            f"`{source}` must be a whole safetensors file, but it is damaged ({error}): use another "
+            "copy, or an earlier checkpoint."
+        ) from None
 
 
 def tree_from_bytes(data: bytes, like: PyTree, *, source: str) -> PyTree:
@@ -26,13 +49,14 @@ def tree_from_bytes(data: bytes, like: PyTree, *, source: str) -> PyTree:
     **Raises:** `StorageError` if the data are cut short or damaged, `InputError` if they are of another
     tree: names, shapes or dtypes differ.
     """
-    try:
-        arrays = safetensors.numpy.load(data)
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise StorageError(
-            f"`{source}` must be a whole safetensors file, but it is damaged ({error}): use another "
-            "copy, or an earlier checkpoint."
-        ) from None
+    return tree_from_arrays(arrays_from_bytes(data, source=source), like, source=source)
+
+
+def tree_from_arrays(arrays: dict[str, np.ndarray], like: PyTree, *, source: str) -> PyTree:
+    """The tree with the structure of `like` and these arrays.
+
+    **Raises:** `InputError` if they are of another tree: names, shapes or dtypes differ.
+    """
     wanted = _named(like)
     if set(arrays) != set(wanted):
         missing, surplus = sorted(set(wanted) - set(arrays)), sorted(set(arrays) - set(wanted))

@@ -1,0 +1,66 @@
+"""Pages of files that stand outside docs/, and links to them that hold on a code host and here."""
+
+import ast
+import pathlib
+import re
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File
+
+
+ROOT = pathlib.Path(__file__).parents[2]
+EXPERIMENTS = ROOT / "experiments"
+INTRODUCTION = """# Experiments
+
+Each claim is one short file in `experiments/`: its header says what is claimed, by which command, how long that takes
+and what to expect; its body is a config over the library.
+"""
+
+
+def on_files(files, *, config, **_):
+    """The contributor's page, and the experiments with their code."""
+    contributing = (ROOT / "CONTRIBUTING.md").read_text().replace("](docs/", "](")
+    files.append(File.generated(config, "contributing.md", content=contributing))
+    parts = [INTRODUCTION, *(_experiment(path) for path in sorted(EXPERIMENTS.glob("*.py")))]
+    files.append(File.generated(config, "experiments.md", content="\n\n".join(parts)))
+    return files
+
+
+def on_page_markdown(markdown, *, page, **_):
+    """Links out of docs/ lead to the page that shows the file, and named experiments are links."""
+    if page.file.src_uri == "experiments.md":
+        return markdown
+
+    def lead(found):
+        path = found[1]
+        if not (ROOT / path).exists():
+            raise PluginError(f"{page.file.src_uri} links to ../{path}, which does not exist.")
+        if path == "README.md":
+            return "](index.md"
+        if path == "CONTRIBUTING.md":
+            return "](contributing.md"
+        if pathlib.PurePath(path).match("experiments/*.py"):
+            return f"](experiments.md#{pathlib.PurePath(path).stem}"
+        raise PluginError(f"{page.file.src_uri} links to ../{path}, which no page shows.")
+
+    markdown = re.sub(r"\]\(\.\./([\w./-]+)", lead, markdown)
+    return re.sub(r"(?<!\[)`experiments/(\w+)\.py`(?!\])", _named, markdown)
+
+
+def _named(found):
+    name = found[1]
+    if not (EXPERIMENTS / f"{name}.py").exists():
+        raise PluginError(f"experiments/{name}.py is named and does not exist.")
+    return f"[{found[0]}](experiments.md#{name})"
+
+
+def _experiment(path):
+    code = path.read_text()
+    header = ast.get_docstring(ast.parse(code))
+    assert header, f"{path.name} must begin with its claim."
+    rest = code.split('"""', 2)[2].strip()
+    return f'## {path.name} {{ #{path.stem} }}\n\n{header}\n\n??? quote "Code"\n\n{_indented(rest)}'
+
+
+def _indented(code):
+    return "\n".join(f"    {line}" for line in ["```python", *code.splitlines(), "```"])

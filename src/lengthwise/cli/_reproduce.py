@@ -1,0 +1,205 @@
+"""`lengthwise reproduce`."""
+
+import datetime
+import functools as ft
+import pathlib
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from .._core import InputError, StorageError, require, sole_writer, write_bytes
+from ._cache import start_jax
+from ._command import Common, CommonOptions, Outcome
+from ._exit_codes import ExitCode
+
+
+if TYPE_CHECKING:
+    from ..reproduce import Found, Record
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Test claims of the paper, each by a rule that was written before its record."""
+
+    claims: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="CLAIM")] = ()
+    """`C1`, `C2`, ..., or `all`."""
+    list: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Only name the claims, with the verdicts of the committed records."""
+    budget: Literal["smoke", "cpu", "gpu"] = "smoke"
+    """smoke: minutes for all, no verdict. cpu: at most 100 minutes on 2 cores. gpu: the paper's scale."""
+    workers: int = 2
+    """Processes, each on one core."""
+    out: Annotated[pathlib.Path, tyro.conf.arg(metavar="DIR")] = pathlib.Path("runs/reproduce")
+    """Where finished parts are kept; what is there, or in a committed record, is not run again."""
+    fresh: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Run again what stands in a committed record."""
+    record: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Write the record of each claim, whose rule must be committed, to be committed itself."""
+    results: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Write docs/results.md and its figures from the committed records of the cpu budget."""
+    verify: int | None = None
+    """Run so many parts of each claim's record again, drawn at random, and compare every number."""
+    seed: int = 0
+    """Of that draw."""
+    experiments: Annotated[pathlib.Path, tyro.conf.arg(metavar="DIR")] = pathlib.Path("experiments")
+    """The folder of the claims, in a clone of the repository."""
+    common: Common = CommonOptions()
+
+    def run(self) -> Outcome:
+        """List, run, verify or write the results."""
+        from ..reproduce import find_claims
+
+        require(self.workers >= 1, "`workers >= 1`", "start one at least", workers=self.workers)
+        require(
+            self.verify is None or self.verify >= 1,
+            "`verify >= 1`",
+            "verify one part at least",
+            verify=self.verify,
+        )
+        found = find_claims(self.experiments)
+        if self.list:
+            return self._list(found)
+        if self.results:
+            return self._results(found)
+        chosen = self._chosen(found)
+        if self.verify is not None:
+            return self._verify(chosen, self.verify)
+        return self._run(chosen)
+
+    def _chosen(self, found: "Mapping[str, Found]") -> "dict[str, Found]":
+        names = list(found) if self.claims == ("all",) else [name.upper() for name in self.claims]
+        unknown = [name for name in names if name not in found]
+        if unknown or not names:
+            raise InputError(
+                f"`CLAIM` must be `all` or some of ({', '.join(found)}), but got "
+                f"({', '.join(unknown)}): see `lengthwise reproduce --list`."
+            )
+        return {name: found[name] for name in names}
+
+    @property
+    def _start(self) -> Callable[[], None]:
+        return ft.partial(start_jax, self.common.compile_cache)
+
+    @property
+    def _records(self) -> pathlib.Path:
+        return self.experiments / "records" / "reproduce"
+
+    def _recorded(self, found: "Found", budget: str) -> "Record | None":
+        from ..reproduce import read_record, record_path
+
+        path = record_path(self._records, found.claim, budget)
+        return read_record(path) if path.exists() else None
+
+    def _list(self, found: "Mapping[str, Found]") -> Outcome:
+        values = []
+        for name, one in found.items():
+            record = self._recorded(one, "cpu")
+            verdict = one.claim.judge(record.rows).verdict if record else "no record"
+            print(f"{name:4} {verdict:14} {one.claim.title}")
+            values.append({"claim": name, "title": one.claim.title, "verdict": verdict})
+        return Outcome(ExitCode.COMPLETED, {"claims": values})
+
+    def _run(self, chosen: "Mapping[str, Found]") -> Outcome:
+        from ..reproduce import run_claims
+
+        recorded = {name: self._recorded(one, self.budget) for name, one in chosen.items()}
+        kept = {name: r.done for name, r in recorded.items() if r and not self.fresh}
+        with sole_writer(self.out):
+            done, failed = run_claims(
+                chosen, self.budget, self.out,
+                workers=self.workers, recorded=kept, start=self._start, show=_show,
+            )  # fmt: skip
+        values = {}
+        for name, one in chosen.items():
+            if name in failed:
+                values[name] = {"failed": failed[name]}
+                print(f"{name}  failed: {failed[name]}")
+                continue
+            rows = [row for part in done[name] for row in part.rows]
+            verdict = one.claim.judge(rows)
+            values[name] = {"verdict": None, "parts": len(done[name])}
+            if self.budget == "smoke":
+                print(f"{name}  smoke: no verdict ({len(done[name])} parts, {len(rows)} rows)")
+                continue
+            values[name] |= {"verdict": verdict.verdict, "text": verdict.text}
+            print(f"{name}  {verdict.verdict}: {verdict.text}")
+        if self.record and not failed:
+            self._write(chosen, done)
+        code = ExitCode.UNEXPECTED if failed else ExitCode.COMPLETED
+        return Outcome(code, {"budget": self.budget, "claims": values})
+
+    def _write(self, chosen: "Mapping[str, Found]", done: Mapping[str, Any]) -> None:
+        from ..reproduce import Record, record_path, rule_commit, write_record
+
+        for name, one in chosen.items():
+            header = {
+                "claim": name,
+                "budget": self.budget,
+                "command": shlex.join(["lengthwise", "reproduce", name, "--budget", self.budget]),
+                "rule": one.claim.rule,
+                "rule_commit": rule_commit(one.path),
+            }
+            path = record_path(self._records, one.claim, self.budget)
+            write_record(path, Record(header, done[name]))
+            print(f"record  {path}")
+
+    def _verify(self, chosen: "Mapping[str, Found]", count: int) -> Outcome:
+        import numpy as np
+
+        from ..reproduce import verify_record
+
+        rng, compared = np.random.default_rng(self.seed), []
+        for name, one in chosen.items():
+            record = self._recorded(one, self.budget)
+            if record is None:
+                print(f"{name}  has no record at the budget {self.budget}")
+                continue
+            few = min(count, len(record.done))
+            drawn = [record.done[i] for i in rng.choice(len(record.done), few, replace=False)]
+            for found in verify_record(one, drawn, workers=self.workers, start=self._start):
+                print(("same    " if found.holds else "DIFFERS ") + found.message, flush=True)
+                compared.append(found)
+        same = sum(one.holds for one in compared)
+        print(f"{same} of {len(compared)} parts are the same")
+        code = ExitCode.COMPLETED if compared and same == len(compared) else ExitCode.MISMATCH
+        return Outcome(code, {"parts": [vars(one) for one in compared]})
+
+    def _results(self, found: "Mapping[str, Found]") -> Outcome:
+        from ..reproduce import results_page
+
+        docs = self.experiments.parent / "docs"
+        if not docs.is_dir():
+            raise StorageError(
+                f"`{docs}` must be the folder of the documents, but it is not there: run this in a "
+                "clone of the repository."
+            )
+        records, verdicts, figures = {}, {}, {}
+        for name, one in found.items():
+            record = self._recorded(one, "cpu")
+            if record is None:
+                continue
+            records[name], verdicts[name] = record, one.claim.judge(record.rows)
+            figures[name] = []
+            for title, figure in one.claim.figures(record.rows).items():
+                path = docs / "figures" / f"{name.lower()}_{title}.svg"
+                figure.savefig(path, metadata={"Date": None})
+                figures[name].append(path.relative_to(docs).as_posix())
+        claims = {name: one.claim for name, one in found.items()}
+        page = docs / "results.md"
+        write_bytes(page, results_page(claims, records, verdicts, figures).encode())
+        print(f"results {page}")
+        return Outcome(ExitCode.COMPLETED, {"page": str(page), "claims": list(records)})
+
+
+def _show(name: str, done: int, parts: int, seconds: float) -> None:
+    passed = datetime.timedelta(seconds=round(seconds))
+    text = f"{done}/{parts} parts · {passed}{f' · {name}' if name else ''}"
+    if sys.stderr.isatty():
+        end = "\n" if done == parts else ""
+        print(f"\r\x1b[K{text}", end=end, file=sys.stderr, flush=True)
+    else:
+        print(text, file=sys.stderr, flush=True)

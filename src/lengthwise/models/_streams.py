@@ -1,0 +1,32 @@
+"""Looking inside a transformer: the residual stream after every layer."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from ._config import DropoutRates
+from ._transformer import Transformer, check_length
+
+
+def residual_streams(
+    model: Transformer, tokens: Int[Array, "*batch len"]
+) -> tuple[Float[Array, "*batch len width"], ...]:
+    """What goes into the first block, and what comes out of every block, without dropout.
+
+    **Arguments:**
+
+    - `tokens`: inputs, of the shapes that the model takes.
+
+    **Returns:** `layers + 1` arrays `(*batch, len, width)`. The last one is read by the unembedding, after
+    the final norm if the model has one.
+
+    **Example:** `residual_streams(model, jnp.array([[3, 1, 2]]))[0]`, the embeddings with positions.
+    """
+    check_length(tokens, model.sizes)
+    positions, params = model.positions, model.position_params
+    places = positions.places(tokens.shape, key=None)
+    x = positions.embed(params, model.embedding[jnp.asarray(tokens)], places)
+    found = [x]
+    for block in model.blocks:
+        x = block(x, positions, params, places, DropoutRates(), key=None)
+        found.append(x)
+    return tuple(found)

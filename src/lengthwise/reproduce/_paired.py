@@ -1,0 +1,38 @@
+"""Runs that differ in one thing, seed by seed: the ratio of what was measured."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.stats
+
+
+def paired_ratio(
+    ours: npt.ArrayLike, theirs: npt.ArrayLike, *, comparisons: int = 1
+) -> dict[str, Any]:
+    """The mean of `ours / theirs` over pairs, on the log scale, with its t interval.
+
+    **Arguments:**
+
+    - `ours`, `theirs`: one positive value for each seed.
+    - `comparisons`: how many intervals are read together; each is at 1 - 0.05 / comparisons
+      (Bonferroni). (Keyword only argument.)
+
+    **Returns:** `ratio`, `low`, `high`; `below`, the pairs whose ratio is below 1; `seeds`; and the means
+    `ours` and `theirs`. With one pair the interval is everything.
+    """
+    logs = np.log(np.asarray(ours, float) / np.asarray(theirs, float))
+    count, half = len(logs), np.inf
+    if count > 1:
+        half = scipy.stats.t.ppf(1 - 0.025 / comparisons, count - 1)
+        half *= logs.std(ddof=1) / np.sqrt(count)
+    ends = {"ratio": 0.0, "low": -half, "high": half}
+    found = {name: float(np.exp(logs.mean() + end)) for name, end in ends.items()}
+    means = {"ours": float(np.mean(ours)), "theirs": float(np.mean(theirs))}
+    return found | {"below": int((logs < 0).sum()), "seeds": count} | means
+
+
+def ratio_text(found: dict[str, Any]) -> str:
+    """A ratio with its interval and its seeds, in words."""
+    interval = f"{found['low']:.3g} to {found['high']:.3g}"
+    return f"{found['ratio']:.3g} ({interval}; below 1 in {found['below']} of {found['seeds']})"

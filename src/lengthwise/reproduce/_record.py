@@ -1,0 +1,98 @@
+"""What was found, kept: a file for each part, and a committed one for each claim. No JAX."""
+
+import gzip
+import hashlib
+import json
+import pathlib
+from dataclasses import dataclass
+from typing import Any
+
+from .._core import StorageError, read_json, storage_errors, write_bytes, write_json
+from ._claim import Claim, Part, Row
+
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Done:
+    """A part that has been run.
+
+    - `part`: what was asked.
+    - `rows`: what was found.
+    - `seconds`: how long it took.
+    - `about`: versions, commit and machine.
+    """
+
+    part: Part
+    rows: list[Row]
+    seconds: float
+    about: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """All parts of a claim at one budget.
+
+    `header` names the claim, the budget, the command, and the rule: its text and the commit of the file
+    in which it stood.
+    """
+
+    header: dict[str, Any]
+    done: list[Done]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of all parts."""
+        return [row for done in self.done for row in done.rows]
+
+
+def part_hash(claim: Claim, part: Part) -> str:
+    """What a part is kept under: a change of the claim's version or of the part is another one."""
+    text = json.dumps([claim.name, claim.version, dict(part)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def keep(folder: pathlib.Path, claim: Claim, done: Done) -> None:
+    """Write a part's file, whole or not at all."""
+    write_json(folder / claim.name / f"{part_hash(claim, done.part)}.json", vars(done))
+
+
+def kept(folder: pathlib.Path, claim: Claim, part: Part) -> Done | None:
+    """The part, if it has been run into this folder."""
+    path = folder / claim.name / f"{part_hash(claim, part)}.json"
+    return Done(**read_json(path)) if path.exists() else None
+
+
+def record_path(folder: pathlib.Path, claim: Claim, budget: str) -> pathlib.Path:
+    """Where the record of a claim is committed."""
+    return folder / f"{claim.name.lower()}_{budget}.jsonl.gz"
+
+
+def write_record(path: pathlib.Path, record: Record) -> None:
+    """Write a record: a line for the header and one for each part; equal records give equal bytes."""
+    lines = [{"schema": SCHEMA} | record.header, *map(vars, record.done)]
+    text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
+    write_bytes(path, gzip.compress(text.encode(), mtime=0))
+
+
+def read_record(path: pathlib.Path) -> Record:
+    """Read a record.
+
+    **Raises:** `StorageError` if it is missing, damaged, or of another schema.
+    """
+    with storage_errors(path):
+        data = path.read_bytes()
+    try:
+        header, *lines = [json.loads(line) for line in gzip.decompress(data).splitlines()]
+        done = [Done(**line) for line in lines]
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise StorageError(
+            f"`{path}` must hold a record, but it is damaged ({error}): restore it, or make it anew by "
+            "`lengthwise reproduce`."
+        ) from None
+    if header.pop("schema", None) != SCHEMA:
+        raise StorageError(
+            f"`{path}` must be of schema {SCHEMA}, but it is not: make it anew by `lengthwise reproduce`."
+        )
+    return Record(header, done)

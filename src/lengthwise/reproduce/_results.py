@@ -1,0 +1,67 @@
+"""`docs/results.md`: our number beside the paper's claim, from the records alone. No JAX."""
+
+from collections.abc import Mapping, Sequence
+
+from ._claim import Claim, Verdict
+from ._record import Record
+
+
+HEAD = """# Results
+
+<!-- Written by `lengthwise reproduce --results` from experiments/records/reproduce: do not edit. -->
+
+Each claim of arXiv 2510.08341 (v1, and v2 where it says so), what was found here, and the verdict of a rule
+that was committed before its record. `lengthwise reproduce CLAIM --budget cpu --fresh` makes a record's parts
+anew, `lengthwise reproduce CLAIM --budget cpu --verify 1` makes one of them again and compares every number. A
+verdict is about the sizes named here, not about all transformers.
+"""
+
+
+def results_page(
+    claims: Mapping[str, Claim],
+    records: Mapping[str, Record],
+    verdicts: Mapping[str, Verdict],
+    figures: Mapping[str, Sequence[str]],
+) -> str:
+    """The page as Markdown.
+
+    **Arguments:**
+
+    - `claims`: by name, in the order of the page; those without a record are listed as such.
+    - `records`, `verdicts`: by name.
+    - `figures`: paths of each claim's figures, relative to the page.
+    """
+    lines = [HEAD, "| claim | verdict | what was found |", "|---|---|---|"]
+    for name, claim in claims.items():
+        if name in records:
+            verdict = verdicts[name]
+            cells = (f"[{name}](#{_anchor(name, claim)}) {claim.title}", f"**{verdict.verdict}**")
+            lines.append("| " + " | ".join([*cells, verdict.text]) + " |")
+        else:
+            lines.append(f"| {name} {claim.title} | no record | |")
+    for name in records:
+        section = _section(claims[name], records[name], verdicts[name], figures.get(name, ()))
+        lines += ["", *section]
+    return "\n".join(lines) + "\n"
+
+
+def _section(claim: Claim, record: Record, verdict: Verdict, figures: Sequence[str]) -> list[str]:
+    header, minutes = record.header, sum(done.seconds for done in record.done) / 60
+    about = record.done[0].about
+    machine = f"{about['machine']}, JAX {about['versions']['jax']}"
+    lines = [f"## {claim.name}. {claim.title}", "", f"**The paper.** {claim.paper}", ""]
+    lines += [f"**Here: {verdict.verdict}.** {verdict.text}", ""]
+    lines += [line for path in figures for line in (f"![{claim.title}]({path})", "")]
+    lines += [f"**The rule.** {header['rule']}", "", f"**What differs.** {claim.differs}", ""]
+    lines.append(
+        f"`{header['command']}`: {len(record.done)} parts, {minutes:.0f} core minutes ({machine}); the "
+        f"rule stood in commit `{header['rule_commit'][:12]}`."
+    )
+    return lines
+
+
+def _anchor(name: str, claim: Claim) -> str:
+    """The fragment that code hosts and MkDocs give to the section's title."""
+    text = f"{name} {claim.title}".lower()
+    kept = "".join(c for c in text if c.isalnum() or c in " -_")
+    return "-".join(kept.split())

@@ -2,17 +2,16 @@
 
 import itertools as it
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from directly import direct, first_game, one_game
 
 import lengthwise as lw
 from lengthwise.explore import Explorer, predict_traces
-from lengthwise.models import attention_weights
-from lengthwise.othello import PASS, random_games
+from lengthwise.othello import PASS
 from lengthwise.tasks import OthelloTask
 from oracles import othello as oracle
 
@@ -23,26 +22,9 @@ NAMES = {1: "black", -1: "white", 0: None}
 CLOSE = 7e-5
 
 
-def one_game(size, policy, seed):
-    games = random_games(size, 1, seed=seed, stream="test", policy=policy)
-    return games.moves[0, : games.lengths[0]].tolist()
-
-
-@eqx.filter_jit
-def direct(model, *tokens):
-    """Logits and attention of the last token, of the tokens alone: no padding, nothing else."""
-    read = jnp.array(tokens)
-    return model(read), jnp.stack([layer[:, -1] for layer in attention_weights(model, read)])
-
-
 def full_game():
-    """The first 6x6 game that fills the board."""
-    return next(moves for seed in it.count() if len(moves := one_game(6, "skip", seed)) == 32)
-
-
-def softmax(logits):
-    powers = np.exp(np.asarray(logits, np.float64) - np.max(logits))
-    return powers / powers.sum()
+    """A 6x6 game that fills the board."""
+    return first_game(6, "skip", lambda moves: len(moves) == 32)
 
 
 @pytest.mark.parametrize("ply", [2, 19])
@@ -60,10 +42,9 @@ def test_answers_equal_the_oracle_and_the_model(explorer, models, ply):
     exact = [1 / len(may) if square in may else 0 for square in task.squares]
     assert found["prediction"]["exact"] == pytest.approx(exact)
     for name, model in models.items():
-        logits, attention = direct(model, *(task.squares.index(move) for move in moves[:ply]))
-        assert np.abs(logits).max() < 30
+        tokens = [task.squares.index(move) for move in moves[:ply]]
+        (*_, p), attention = direct(model, tokens)
         said = found["prediction"]["weights"][name]
-        p = softmax(logits[-1])
         np.testing.assert_allclose(said["probabilities"], p, atol=CLOSE)
         illegal = [i for i, square in enumerate(task.squares) if square not in may]
         assert said["itr"] == pytest.approx(p[illegal].sum(), abs=CLOSE)
@@ -82,7 +63,7 @@ def test_history_is_of_every_move(explorer, models):
     states = oracle.walk(6, moves, False)
     tokens = [task.squares.index(move) for move in moves[:31]]
     for name, model in models.items():
-        p = np.array([softmax(row) for row in direct(model, *tokens)[0]])
+        p, _ = direct(model, tokens)
         legal = np.array([[square in may for square in task.squares] for _, _, may in states[1:32]])
         itr = np.where(legal, 0, p).sum(axis=1)
         said = found["weights"][name]
@@ -108,31 +89,23 @@ def test_one_program_serves_every_position():
     assert predict_traces() == before + 1
 
 
-def pass_game():
-    """A 4x4 game with a pass, and where the pass is."""
-    for seed in range(100):
-        moves = one_game(4, "pass", seed)
-        if PASS in moves:
-            return moves, moves.index(PASS)
-    raise AssertionError
-
-
 def test_passes_are_entries_and_the_begin_token_is_read():
     task = OthelloTask(4, "pass", begin_token=True)
     model = lw.TransformerConfig(layers=1, heads=1, width=8).build(task.sizes, key=jr.key(0))
     explorer = Explorer(task, {"raw": model}, seen=5, name="run")
-    moves, at = pass_game()
+    moves = first_game(4, "pass", lambda moves: PASS in moves)
+    at = moves.index(PASS)
     found = explorer.position(moves, at)
     assert (found["pass"], found["legal"], found["forfeited"]) == (True, [], None)
     assert found["prediction"]["exact"] == [*[0] * 12, 1]
     assert "pass" in found["text"].split()
     begun = explorer.position(moves, 0)["prediction"]["weights"]["raw"]
-    p = softmax(direct(model, task.sizes.vocab)[0][-1])
+    p = direct(model, [task.sizes.vocab])[0][-1]
     np.testing.assert_allclose(begun["probabilities"], p, atol=CLOSE)
     assert begun["attention"] == [[[1.0]]]
     tokens = [task.sizes.vocab, *(task.squares.index(move) for move in moves[: at + 1])]
     after = explorer.position(moves[: at + 1])["prediction"]["weights"]["raw"]
-    p = softmax(direct(model, *tokens)[0][-1])
+    p = direct(model, tokens)[0][-1]
     np.testing.assert_allclose(after["probabilities"], p, atol=CLOSE)
 
 
@@ -150,12 +123,7 @@ def test_where_there_is_no_prediction(explorer):
 
 def test_a_game_longer_than_the_model_has_places():
     """With passes as entries a game can be longer; the moves beyond are shown without a prediction."""
-    for seed in range(2000):
-        moves = one_game(4, "pass", seed)
-        if len(moves) > 12:
-            break
-    else:
-        raise AssertionError
+    moves = first_game(4, "pass", lambda moves: len(moves) > 12)
     task = OthelloTask(4, "pass")
     model = lw.TransformerConfig(layers=1, heads=1, width=8).build(task.sizes, key=jr.key(0))
     explorer = Explorer(task, {"raw": model}, seen=5, name="run")

@@ -113,8 +113,8 @@ def test_runs_that_cannot_be_explored(run, place, capsys):
     }
     (own / "config.json").write_text(json.dumps(config))
     assert refused(["own"], 2, capsys) == (
-        "`own` must be a run of Othello, but its task is (lengthwise.tasks:SetComplement): name another run, "
-        "such as one that `lengthwise demo othello` makes."
+        "`own` must be a run of Othello, but its task is (lengthwise.tasks:SetComplement): name another "
+        "run, such as one that `lengthwise demo othello` makes."
     )
 
 

@@ -16,8 +16,8 @@ from ._command import Common, CommonOptions, Outcome
 class Import:
     """Make a run of weights from elsewhere: exported, minGPT or TransformerLens.
 
-    The run has no training steps and one set of weights, `raw`. It is measured at
-    once; `evaluate`, `report`, `certify` and `export` read it as any run.
+    - It has no training steps and one set of weights, `raw`, measured at once.
+    - `evaluate`, `report`, `certify` and `export` read it as any run.
     """
 
     source: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(metavar="DIR_OR_FILE")]

@@ -19,7 +19,11 @@ from ._gpt import (
 )
 from ._inspect import attention_weights as attention_weights
 from ._learned import LearnedPositions as LearnedPositions
-from ._linear import Linear as Linear, dropout as dropout
+from ._linear import (
+    Linear as Linear,
+    at_least_float32 as at_least_float32,
+    dropout as dropout,
+)
 from ._minimal import MinimalMatrices as MinimalMatrices, minimal_matrices as minimal_matrices
 from ._norm import EPSILON as EPSILON, LayerNorm as LayerNorm, RMSNorm as RMSNorm
 from ._positions import (

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from ._linear import wide
+from ._linear import at_least_float32
 
 
 class AbstractAttention(eqx.Module):
@@ -73,7 +73,7 @@ def scaled_scores(
     scores = jnp.matmul(
         query / math.sqrt(query.shape[-1]),
         jnp.swapaxes(key, -1, -2),
-        preferred_element_type=wide(query.dtype),
+        preferred_element_type=at_least_float32(query.dtype),
     )
     if bias is None:
         return scores

@@ -41,7 +41,7 @@ def matmul(
     return jnp.reshape(flat, (*x.shape[:-1], weight.shape[-1]))
 
 
-def wide(dtype: Any) -> Any:
+def at_least_float32(dtype: Any) -> Any:
     """`dtype`, but at least float32: that of what a layer computes on bfloat16 activations."""
     return dtype if jnp.finfo(dtype).bits >= 32 else jnp.dtype("float32")
 
@@ -70,7 +70,9 @@ def dropout(
         return x
     threshold = jnp.round(jnp.asarray(rate, jnp.float32) * 2**24)
     kept = (hashed_bits(key, x.shape) >> 8).astype(jnp.float32) >= threshold
-    scale = (1 / (1 - threshold / 2**24)).astype(wide(x.dtype))  # in bfloat16 it would be 0.2 % off
+    scale = (1 / (1 - threshold / 2**24)).astype(
+        at_least_float32(x.dtype)
+    )  # in bfloat16 it would be 0.2 % off
     scaled = (x.astype(scale.dtype) * scale).astype(x.dtype)
     return jnp.where(kept, scaled, jnp.zeros((), x.dtype))
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._config import TransformerConfig
-from ._linear import last_axis, wide
+from ._linear import at_least_float32, last_axis
 
 
 EPSILON = 1e-5
@@ -21,7 +21,7 @@ class LayerNorm(eqx.Module):
 
     def __call__(self, x: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
         """Normalize the last axis."""
-        inner = x.astype(wide(x.dtype))
+        inner = x.astype(at_least_float32(x.dtype))
         centred = inner - jnp.mean(inner, axis=-1, keepdims=True)
         variance = jnp.mean(centred**2, axis=-1, keepdims=True)
         y = centred * jax.lax.rsqrt(variance + EPSILON) * _as(self.gain, inner)
@@ -36,7 +36,7 @@ class RMSNorm(eqx.Module):
 
     def __call__(self, x: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
         """Normalize the last axis."""
-        inner = x.astype(wide(x.dtype))
+        inner = x.astype(at_least_float32(x.dtype))
         square = jnp.mean(inner**2, axis=-1, keepdims=True)
         y = inner * jax.lax.rsqrt(square + EPSILON) * _as(self.gain, inner)
         return y.astype(x.dtype)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from .._core import require
+from ._linear import at_least_float32
 from ._positions import AbstractFromZero, AbstractNoBias, AbstractNoRotation, AbstractUnlearned
 
 
@@ -45,7 +46,7 @@ def angles(
 
     In `dtype`, but at least float32: a place in bfloat16 is exact below 256 only.
     """
-    dtype = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
+    dtype = at_least_float32(dtype)
     rates = jnp.asarray(base ** (-np.arange(0, dim, 2) / dim), dtype)
     turns = places.astype(dtype)[..., None]
     return turns * jnp.reshape(rates, (1,) * places.ndim + rates.shape)

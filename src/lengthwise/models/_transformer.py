@@ -12,7 +12,7 @@ from ._attention import AbstractAttention
 from ._base import AbstractModel
 from ._block import Block
 from ._config import DropoutRates, TransformerConfig
-from ._linear import dropout, matmul, normal, split_or_none, wide
+from ._linear import at_least_float32, dropout, matmul, normal, split_or_none
 from ._norm import LayerNorm, RMSNorm, make_norm
 from ._positions import AbstractPositions
 
@@ -79,7 +79,7 @@ class Transformer(AbstractModel):
         for block, block_key in zip(self.blocks, keys, strict=True):
             x = block(x, self.positions, self.position_params, places, rates, key=block_key)
         x = x.astype(
-            wide(x.dtype)
+            at_least_float32(x.dtype)
         )  # from here on all is in float32: the last product is a small one
         if self.norm_final is not None:
             x = self.norm_final(x)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from ..models import at_least_float32
 from ..tasks import Batch
 
 
@@ -30,7 +31,7 @@ def summed_loss(
     The mean of parts' means would weigh positions of a part with short examples more. In float32 at
     least, whatever the logits are.
     """
-    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    logits = logits.astype(at_least_float32(logits.dtype))
     vocab = logits.shape[-1]
     sampled = jax.nn.one_hot(batch.sampled, vocab, dtype=logits.dtype)
     m = jnp.asarray(exact).astype(logits.dtype)
@@ -40,6 +41,6 @@ def summed_loss(
     return jnp.sum(jnp.where(mask, cross, 0.0)), jnp.sum(mask)
 
 
-def mean_loss(total: Float[Array, ""], count: Int[Array, ""]) -> Float[Array, ""]:
-    """The mean over the counted positions; 0 where there are none."""
+def mean_loss(total: Float[Array, "*shape"], count: Int[Array, ""]) -> Float[Array, "*shape"]:
+    """The mean over the counted positions, of a loss or of its gradient; 0 where there are none."""
     return total / jnp.maximum(count, 1).astype(total.dtype)

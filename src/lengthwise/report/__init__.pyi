@@ -2,10 +2,12 @@ from ._certificate import (
     certificate_table as certificate_table,
     plot_certificate as plot_certificate,
 )
+from ._chart import Panel as Panel, compose as compose
 from ._html import render as render
 from ._plots import plot_by_length as plot_by_length
 from ._probes import plot_probes as plot_probes, probe_table as probe_table
 from ._seeds import over_seeds as over_seeds, plot_seeds as plot_seeds
+from ._style import INK as INK, PALETTE as PALETTE, Key as Key
 from ._sweep_effects import sweep_effects as sweep_effects
 from ._sweep_importances import importances_table as importances_table
 from ._sweep_noise import (

@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 PEER := .venv-peer
 LENS := .venv-lens
 LENS_VARIABLES := LENS_PYTHON=$(LENS)/bin/python LENS_4=$(LENS)/transformer-lens-4
-MARKERS := not slow and not peer and not gpu and not services
+MARKERS := not slow and not peer and not gpu and not services and not site and not browser
 
-.PHONY: demo test test-slow test-peer test-lens test-gpu test-services test-newer lint mutants benchmark clean help
+.PHONY: demo test test-slow test-peer test-lens test-gpu test-services test-browser test-newer test-docs lint docs mutants benchmark clean help
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | sort
@@ -28,6 +28,9 @@ test-gpu: $(VENV)/.dev ## the tests that need an accelerator
 test-services: $(VENV)/.dev ## sweeps on a PostgreSQL server that the tests start (apt-get install postgresql)
 	$(BIN)/python -m pytest -q -m services
 
+test-browser: $(VENV)/.dev ## the page of `othello play` in headless Chromium (apt-get install chromium)
+	$(BIN)/python -m pytest -q -m browser
+
 test-peer: $(VENV)/.dev $(PEER)/.peer $(LENS)/.lens ## compare with PyTorch, OpenSpiel and TransformerLens, in two environments of their own
 	PEER_PYTHON=$(PEER)/bin/python $(LENS_VARIABLES) $(BIN)/python -m pytest -q -m peer
 
@@ -37,11 +40,17 @@ test-lens: $(VENV)/.dev $(LENS)/.lens ## of these, what compares with Transforme
 test-newer: ## the default tests on a newer Python with its newer JAX (NEWER=python3.13)
 	$(MAKE) test PYTHON=$(NEWER) VENV=.venv-newer
 
+test-docs: $(VENV)/.dev docs ## the site: nothing in it is loaded from elsewhere, also in Chromium (apt-get install chromium)
+	$(BIN)/python -m pytest -q -m site tests/docs
+
 lint: $(VENV)/.dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.docs ## build the site of docs/ into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 mutants: $(VENV)/.dev ## show that every suite fails on its mutants
 	$(BIN)/python tests/mutants/run.py
@@ -66,6 +75,10 @@ $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --group dev
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.run
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --group docs
+	@touch $@
+
 $(PEER)/.peer: constraints-peer.txt
 	$(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints-peer.txt
@@ -80,4 +93,4 @@ $(LENS)/.lens: constraints-lens.txt constraints-lens-4.txt
 	@touch $@
 
 clean: ## remove environments and caches
-	rm -rf $(VENV) $(PEER) $(LENS) .venv-newer .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(PEER) $(LENS) .venv-newer site .pytest_cache .ruff_cache .import_linter_cache

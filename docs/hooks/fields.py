@@ -31,7 +31,11 @@ def _parameter(field):
     default = field.value
     if isinstance(default, griffe.ExprCall) and str(default.function).endswith("field"):
         # `eqx.field(static=True, default=1)` and `dataclasses.field(default_factory=list)`
-        words = {word.name: word.value for word in default.arguments if isinstance(word, griffe.ExprKeyword)}
+        words = {
+            word.name: word.value
+            for word in default.arguments
+            if isinstance(word, griffe.ExprKeyword)
+        }
         factory = words.get("default_factory")
         default = words.get("default", f"{factory}()" if factory else None)
     kind = griffe.ParameterKind.positional_or_keyword

@@ -26,7 +26,9 @@ def on_page_content(content, *, page, **_):
         try:
             math = convert(latex, display="inline" if inline else "block")
         except Exception as error:
-            raise PluginError(f"{page.file.src_uri}: `{latex}` is no formula: {error!r}.") from error
+            raise PluginError(
+                f"{page.file.src_uri}: `{latex}` is no formula: {error!r}."
+            ) from error
         # An unknown command is left as it stands: no reader wants to see that.
         if unknown := re.findall(r"\\[A-Za-z{}]+", math):
             raise PluginError(f"{page.file.src_uri}: {unknown} of `{latex}` is not translated.")

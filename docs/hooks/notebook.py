@@ -1,6 +1,6 @@
 """The page of the tutorial: its notebook with the outputs that are stored in it.
 
-    python docs/hooks/notebook.py        # run the notebook and store its outputs, after a change
+python docs/hooks/notebook.py        # run the notebook and store its outputs, after a change
 """
 
 import pathlib

@@ -11,8 +11,8 @@ SOURCE = pathlib.Path(__file__).parents[2] / "src/lengthwise"
 ORDER = ("tasks", "models", "training", "evaluation", "theory", "report", "sweep", "othello")
 INDEX = """# API reference
 
-Each room of the library shows itself by one module, and everything else in it is private. The names that most
-programs need are also names of `lengthwise` itself, which is imported as `lw`:
+Each room of the library shows itself by one module, and everything else in it is private. The names
+that most programs need are also names of `lengthwise` itself, which is imported as `lw`:
 
 {names}
 
@@ -21,6 +21,10 @@ programs need are also names of `lengthwise` itself, which is imported as `lw`:
 | room | what it holds |
 |---|---|
 {rooms}
+
+## Names of the package alone
+
+{own}
 """
 
 
@@ -32,7 +36,9 @@ def rooms():
 
 def public(stub):
     """The names that a stub exports, with the rooms that they come from."""
-    imports = [node for node in ast.parse(stub.read_text()).body if isinstance(node, ast.ImportFrom)]
+    imports = [
+        node for node in ast.parse(stub.read_text()).body if isinstance(node, ast.ImportFrom)
+    ]
     return [(node.module, alias.name) for node in imports for alias in node.names]
 
 
@@ -52,7 +58,8 @@ def on_files(files, *, config, **_):
         files.append(File.generated(config, f"api/{room}.md", content=text))
     lines = [f"| [{room}]({room}.md) | {_docstring(room).splitlines()[0]} |" for room in rooms()]
     names = ", ".join(_linked(*found) for found in public(SOURCE / "__init__.pyi"))
-    text = INDEX.format(names=names, rooms="\n".join(lines))
+    own = [f"::: lengthwise.{name}\n    options: {{heading_level: 3}}" for name in _own()]
+    text = INDEX.format(names=names, rooms="\n".join(lines), own="\n\n".join(own))
     files.append(File.generated(config, "api/index.md", content=text))
     return files
 
@@ -64,5 +71,11 @@ def _docstring(room):
 
 
 def _linked(room, name):
-    # Nothing of `_core` has a page: it is reached by the package alone.
-    return f"`{name}`" if room.startswith("_") else f"[`{name}`]({room}.md#lengthwise.{room}.{name})"
+    if room.startswith("_"):
+        return f"[`{name}`](#lengthwise.{name})"
+    return f"[`{name}`]({room}.md#lengthwise.{room}.{name})"
+
+
+def _own():
+    # `_core` has no page: its public names are those of the package.
+    return [name for room, name in public(SOURCE / "__init__.pyi") if room.startswith("_")]

@@ -10,10 +10,11 @@ from mkdocs.structure.files import File
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
+RESULTS = ROOT / "docs/results.md"
 INTRODUCTION = """# Experiments
 
-Each claim is one short file in `experiments/`: its header says what is claimed, by which command, how long that takes
-and what to expect; its body is a config over the library.
+Each claim is one short file in `experiments/`: its header says what is claimed, by which command, how
+long that takes and what to expect; its body is a config over the library.
 """
 
 
@@ -21,9 +22,19 @@ def on_files(files, *, config, **_):
     """The contributor's page, and the experiments with their code."""
     contributing = (ROOT / "CONTRIBUTING.md").read_text().replace("](docs/", "](")
     files.append(File.generated(config, "contributing.md", content=contributing))
-    parts = [INTRODUCTION, *(_experiment(path) for path in sorted(EXPERIMENTS.glob("*.py")))]
+    parts = [
+        INTRODUCTION,
+        *(_experiment(path) for path in sorted(EXPERIMENTS.glob("*.py"), key=_by_number)),
+    ]
     files.append(File.generated(config, "experiments.md", content="\n\n".join(parts)))
     return files
+
+
+def on_config(config, **_):
+    """The results are a page as soon as there are any."""
+    if not RESULTS.exists():
+        config.nav.remove({"Results": "results.md"})
+    return config
 
 
 def on_page_markdown(markdown, *, page, **_):
@@ -58,8 +69,23 @@ def _experiment(path):
     code = path.read_text()
     header = ast.get_docstring(ast.parse(code))
     assert header, f"{path.name} must begin with its claim."
-    rest = code.split('"""', 2)[2].strip()
-    return f'## {path.name} {{ #{path.stem} }}\n\n{header}\n\n??? quote "Code"\n\n{_indented(rest)}'
+    title, _, rest = header.partition("\n")
+    body = code.split('"""', 2)[2].strip()
+    parts = [
+        f"## {title} {{ #{path.stem} }}",
+        _results_linked(rest).strip("\n"),
+        f'??? quote "`{path.name}`"',
+        _indented(body),
+    ]
+    return "\n\n".join(parts)
+
+
+def _results_linked(text):
+    return text.replace("docs/results.md", "[Results](results.md)") if RESULTS.exists() else text
+
+
+def _by_number(path):
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
 
 
 def _indented(code):

@@ -1,5 +1,6 @@
 """Every Python block of the README and the docs runs, and the tutorial notebook executes."""
 
+import copy
 import os
 import pathlib
 import re
@@ -18,12 +19,26 @@ def blocks(path):
     return re.findall(r"^```python\n(.*?)^```", path.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/extending.md", "docs/theory.md"])
+# Rooms whose own tests run the blocks of their document.
+ELSEWHERE = {
+    "docs/othello.md": "tests/othello/test_document.py",
+    "docs/interop.md": "tests/interop/test_interop_document.py",
+}
+WITH_BLOCKS = [
+    path.relative_to(ROOT).as_posix()
+    for path in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    )
+    if blocks(path)
+]
+
+
+@pytest.mark.parametrize("name", sorted(set(WITH_BLOCKS) - set(ELSEWHERE)))
 def test_python_blocks_run(tmp_path, name):
-    code = blocks(ROOT / name)
-    assert code
     # In a process of its own, as a user's script: their classes live in an importable module.
-    (tmp_path / "blocks.py").write_text("\n".join(code))
+    (tmp_path / "blocks.py").write_text("\n".join(blocks(ROOT / name)))
     # Unoptimized programs compile in half the time.
     environment = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     command = [sys.executable, "blocks.py"]
@@ -31,6 +46,12 @@ def test_python_blocks_run(tmp_path, name):
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_no_document_is_forgotten():
+    assert {"README.md", "docs/extending.md", "docs/theory.md", *ELSEWHERE} <= set(WITH_BLOCKS)
+    for name, test in ELSEWHERE.items():
+        assert name in (ROOT / test).read_text()
 
 
 def test_what_the_theory_names_exists():
@@ -68,13 +89,22 @@ def test_class_examples_have_about_twenty_lines():
 
 @pytest.mark.filterwarnings("default")  # of Jupyter's own packages
 def test_tutorial_executes(tmp_path):
-    notebook = nbformat.read(ROOT / "docs/tutorial.ipynb", as_version=4)
+    stored = nbformat.read(ROOT / "docs/tutorial.ipynb", as_version=4)
+    notebook = copy.deepcopy(stored)
     resources = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
-    kinds = {
-        kind
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        for kind in output.get("data", {})
-    }
-    assert {"text/html", "image/png"} <= kinds  # a result shows itself, and a figure is drawn
+    shown = [[kinds(output) for output in cell.get("outputs", [])] for cell in notebook.cells]
+    assert {"text/html", "image/png"} <= {kind for cell in shown for of in cell for kind in of}
+    # The outputs that are stored, which the page and code hosts show, are of the same blocks.
+    assert [len(cell.get("outputs", [])) for cell in stored.cells] == [len(cell) for cell in shown]
+    assert all(
+        kinds(output) <= found
+        for cell, of in zip(stored.cells, shown, strict=True)
+        for output, found in zip(cell.get("outputs", []), of, strict=True)
+    )
+    counts = [cell.execution_count for cell in stored.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))  # from one run, top to bottom
+
+
+def kinds(output):
+    return set(output.get("data", {output.output_type: None}))

@@ -120,6 +120,24 @@ def test_chance_is_the_mean_over_all_orders():
             assert got[name] == pytest.approx(wanted, abs=120 * EPS), name
 
 
+@pytest.mark.parametrize("vocab", [32, 33, 60])
+def test_coverage_of_few_tokens_and_of_many(vocab):
+    """Counted and sorted, with many ties."""
+    rng = np.random.default_rng(vocab)
+    logits = rng.integers(-6, 6, size=(50, vocab)).astype(np.float32)
+    legal = rng.random((50, vocab)) < rng.random((50, 1))
+    legal[:, 0] = True
+    logits += 3 * legal
+    targets = (legal / legal.sum(1, keepdims=True)).astype(np.float32)
+    got = _measure(logits, targets, jnp.ones(()))["coverage"]
+    wanted = [
+        oracle.coverage(f, np.flatnonzero(x).tolist())
+        for f, x in zip(logits.tolist(), legal, strict=True)
+    ]
+    np.testing.assert_allclose(got, wanted, rtol=EPS)
+    assert len(set(wanted)) > 10
+
+
 def test_coverage_is_graded_and_has_no_scale():
     label = np.array([[0.25, 0.25, 0.25, 0.25, 0]], np.float32)
     for logits, wanted in (

@@ -147,7 +147,7 @@ class Uniform(lw.AbstractModel):
 
 
 def test_a_model_that_is_no_transformer_has_no_attention():
-    explorer = Explorer(OthelloTask(6), {"raw": Uniform(jnp.zeros(()))}, seen=5, name="run")
+    explorer = Explorer(OthelloTask(6), {"raw": Uniform(value=jnp.zeros(()))}, seen=5, name="run")
     said = explorer.answer({"text": "c2"})["prediction"]["weights"]["raw"]
     assert said["attention"] is None
     assert said["itr"] == pytest.approx(29 / 32)
@@ -157,7 +157,7 @@ def test_a_model_that_is_no_transformer_has_no_attention():
 
 def test_weights_that_give_no_numbers_are_refused():
     with pytest.raises(lw.InputError, match="these weights give NaN"):
-        Explorer(OthelloTask(6), {"raw": Uniform(jnp.array(jnp.nan))}, seen=5, name="run")
+        Explorer(OthelloTask(6), {"raw": Uniform(value=jnp.array(jnp.nan))}, seen=5, name="run")
     with pytest.raises(lw.InputError, match="name a run with weights"):
         Explorer(OthelloTask(6), {}, seen=5, name="run")
 

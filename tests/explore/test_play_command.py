@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -49,7 +50,7 @@ def interrupt_after_asking(port, answers):
         answers.append(json.loads(connection.getresponse().read()))
         connection.close()
     finally:
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_it_serves_the_page_until_ctrl_c(run, opened, capsys):

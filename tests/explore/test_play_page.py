@@ -1,6 +1,5 @@
 """The page in headless Chromium: every control, and the numbers against the model called directly."""
 
-import pathlib
 import re
 import shutil
 import threading
@@ -114,6 +113,10 @@ def names_of(moves):
     return [square_name(move, 6) for move in moves]
 
 
+def numbers_of(names):
+    return [(int(name[1]) - 1) * 6 + ord(name[0]) - ord("a") for name in names]
+
+
 def percent(value):
     return f"{100 * value:.1f} %"
 
@@ -159,7 +162,7 @@ def test_a_game_shows_what_the_model_says(visit, models, url):
     colour = {1: "Black", -1: "White"}[player]
     assert page.text("#status").startswith(f"{colour} to move: {len(may)} legal moves")
     first = page.tab.locator(".square.first").get_attribute("data-square")
-    assert first == square_name(max(p, key=p.get), 6)
+    assert first == square_name(max(p, key=p.__getitem__), 6)
     assert page.asked == {url, f"{url}position"}, "it asks nobody else"
 
 
@@ -170,7 +173,7 @@ def test_tables(visit, models):
     by_weights = {name: shares(model, moves[:9])[0] for name, model in models.items()}
     rows = page.rows("measures")
     for name, p in by_weights.items():
-        top = max(p, key=p.get)
+        top = max(p, key=p.__getitem__)
         _, first, mass, tv, _, wrong = rows[name]
         assert first == square_name(top, 6) + ("" if top in may else " illegal")
         assert number(mass) == pytest.approx(
@@ -205,12 +208,12 @@ def test_attention_of_every_layer_and_head(visit, models):
     page = visit("#" + "".join(names_of(moves[:12])))
     attention = shares(models["raw"], moves[:12])[1]
     assert attention.shape == (2, 3, 12)
-    for layer in ["", *range(2)]:
-        for head in ["", *range(3)]:
-            page.tab.select_option("#layer", str(layer))
-            page.tab.select_option("#head", str(head))
-            chosen = attention if layer == "" else attention[[layer]]
-            chosen = chosen if head == "" else chosen[:, [head]]
+    for layer in ["", "1", "2"]:
+        for head in ["", "1", "2", "3"]:
+            page.tab.select_option("#layer", value=layer)
+            page.tab.select_option("#head", value=head)
+            chosen = attention[[int(layer) - 1]] if layer else attention
+            chosen = chosen[:, [int(head) - 1]] if head else chosen
             for i, share in enumerate(chosen.mean(axis=(0, 1))):
                 button = page.tab.locator("#moves button").nth(i + 1).get_attribute("aria-label")
                 said = number(button.replace("\u00a0", " ").split("attention ")[1])
@@ -222,21 +225,21 @@ def test_undo_restart_random_and_choice(visit, models):
     for id in ("undo", "restart", "choice"):
         assert page.tab.locator(f"#{id}").is_disabled()
     page.play("c2")
+    moves = ["c2"]
     for count in range(2, 9):
-        moves = [row for row in page.names()[1:]]
-        board = oracle.walk(6, [(int(m[1]) - 1) * 6 + ord(m[0]) - 97 for m in moves], False)[-1]
+        moves = page.names()[1:]
+        may = oracle.walk(6, numbers_of(moves), False)[-1][2]
         page.click("#random")
         assert len(page.names()) == count + 1
-        played = page.names()[-1]
-        assert (int(played[1]) - 1) * 6 + ord(played[0]) - 97 in board[2]
+        assert numbers_of(page.names()[-1:])[0] in may
     page.click("#undo")
     assert page.names() == ["start", *moves]
     assert page.game() == " ".join(moves)
-    numbers = [(int(m[1]) - 1) * 6 + ord(m[0]) - 97 for m in moves]
+    numbers = numbers_of(moves)
     p, _ = shares(models["raw"], numbers)
     may = oracle.walk(6, numbers, False)[-1][2]
     page.click("#choice")
-    best, top = max(may, key=p.get), max(p, key=p.get)
+    best, top = max(may, key=p.__getitem__), max(p, key=p.__getitem__)
     assert page.names()[-1] == square_name(best, 6)
     sentence = (
         f"The most probable square of raw, {square_name(top, 6)}, is illegal; its most probable legal "
@@ -315,6 +318,7 @@ def test_passes_and_the_begin_token(visit, run):
     from lengthwise.explore import Explorer, open_server, server_url
 
     loaded = load_run(run)
+    assert isinstance(loaded.task, OthelloTask)
     explorer = Explorer(loaded.task, loaded.models, seen=loaded.seen, name="run")
     moves = first_game(4, "pass", lambda moves: -2 in moves)
     at = moves.index(-2)
@@ -335,9 +339,10 @@ def test_passes_and_the_begin_token(visit, run):
         assert page.tab.locator("#pass").is_disabled()
         page.click("#restart")
         assert page.rows("measures")["raw"][5].endswith(" of 1"), "it predicts the first move too"
+        page.context.set_offline(True)
+        page.play("b1")
         server.shutdown()
         thread.join()
-    page.play("b1")
     assert (
         page.text("#error") == "The server does not answer: start `lengthwise othello play` again."
     )
@@ -414,8 +419,3 @@ def test_widths_and_colours(visit, width, scheme):
     )
     light = [sum(int(x) for x in re.findall(r"\d+", colour)[:3]) for colour in style]
     assert (light[0] < light[1]) == (scheme == "light")
-
-
-def test_templates_are_in_the_package():
-    folder = pathlib.Path(__file__).parents[2] / "src/lengthwise/explore/templates"
-    assert {path.name for path in folder.iterdir()} == {"play.html", "play.css", "play.js"}

@@ -224,13 +224,16 @@ def test_weights_of_another_config(exported, filled):
 
 
 def test_a_checkpoint_without_pytorch_here(tmp_path):
-    """This environment has none: the sentence says what to do. (Reading one is tested in tests/peer.)"""
+    """An interpreter without packages: the sentence says what to do. (tests/peer reads checkpoints.)"""
+    bare = tmp_path / "bare"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
     file = tmp_path / "gpt.ckpt"
     with pytest.raises(lw.StorageError, match="could not be read"):
         read_torch(file)
     file.write_bytes(b"PK")
     with pytest.raises(lw.InputError, match=r"has no (torch|safetensors).*--torch-python"):
-        read_torch(file, python=sys.executable)
+        read_torch(file, python=str(bare))
     with pytest.raises(lw.InputError, match="must be an interpreter"):
         import_model(file, torch_python=str(tmp_path / "python"))
 

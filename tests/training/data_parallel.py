@@ -89,11 +89,12 @@ def program(task: Any, config: lw.TrainingConfig) -> dict[str, Any]:
     text = compiled.compiled.as_text()
     after, _ = compiled(*chunk.args, state, hparams, feed)
     sends = set(re.findall(r"\b(all-gather|all-to-all|collective-permute|all-reduce)\(", text))
+    tokens: Any = feed.batch and feed.batch.tokens
     placed = lambda tree: [x.sharding for x in jax.tree.leaves(eqx.filter(tree, eqx.is_array))]
     return {
         "sends": sorted(sends),
         "rows": [int(n) for n in re.findall(r"f64\[(\d+),4\]\S* dot\(", text)],
-        "feed_shards": feed.batch.tokens.addressable_shards[0].data.shape if feed.batch else None,
+        "feed_shards": tokens.addressable_shards[0].data.shape if feed.batch else None,
         "same_placing": placed(after) == placed(state),
     }
 

@@ -32,43 +32,32 @@ HPARAMS = lw.Hparams(averages=(lw.EMA(0.9), lw.BEMA()))
 TASKS: dict[str, Any] = {"device": lw.SetComplement(7), "host": OthelloTask(4)}
 
 
-def trained(task, config, hparams=HPARAMS):
+def trained(task, config):
     """Weights, averages and losses after one chunk, and the number of traces."""
-    traced = traced_hparams(hparams)
+    traced = traced_hparams(HPARAMS)
     before = chunk_traces()
     state, metrics = make_chunk(task, config)(
         init_state(MODEL.build(task.sizes, key=jr.key(0)), traced, config),
         traced,
         make_feed(task, config, 0, key=jr.key(1)),
     )
-    arrays = jax.tree.leaves(eqx.filter((state.model, state.averages, metrics), eqx.is_array))
+    found = state.model, state.averages, metrics
+    arrays = jax.tree.leaves(eqx.filter(found, eqx.is_inexact_array))
     return [np.asarray(x) for x in arrays], chunk_traces() - before
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_equals_no_accumulation_in_float64_without_dropout(task):
+def test_equals_no_accumulation_in_float64_without_dropout():
     # Lengths differ, so that the micro-batches count different numbers of positions: their means'
     # mean would be another loss.
     with jax.enable_x64(True):
-        whole, _ = trained(TASKS[task], CONFIG)
-        split, traces = trained(TASKS[task], dataclasses.replace(CONFIG, accumulate=4))
+        whole, _ = trained(TASKS["device"], CONFIG)
+        split, traces = trained(TASKS["device"], dataclasses.replace(CONFIG, accumulate=4))
     assert traces == 1
     for a, b in zip(whole, split, strict=True):
         assert a.dtype == b.dtype == np.float64
         # The same terms in another order; Adam divides a gradient by its own size, so that rounding
         # of entries near zero grows. 1e-10 is a millionth of a step of 1e-3 / 100, the first one.
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
-
-
-def test_dropout_depends_on_how_the_batch_is_split():
-    hparams = HPARAMS._replace(dropout=lw.DropoutRates(residual=0.5))
-    runs = [
-        trained(TASKS["device"], dataclasses.replace(CONFIG, accumulate=n), hparams)[0]
-        for n in (1, 2, 2)
-    ]
-    same = lambda one, other: all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-    assert same(runs[1], runs[2])  # a function of the key
-    assert not same(runs[0], runs[1])  # and of how the batch is split, as documented
 
 
 def test_micro_batches_have_dropouts_of_their_own():

@@ -83,7 +83,8 @@ class Engine:
     """Othello's engine, which notes what games it is asked for, and in process 1 may press Ctrl-C."""
 
     def __init__(self):
-        self.play, self.asked, self.stops_at = _othello.random_games, [], None
+        self.play, self.asked = _othello.random_games, []
+        self.stops_at: int | None = None
 
     def __call__(self, board, games, *, first, stream, **given):
         if stream == "train" and given["entries"] > 2:  # not the check that games are numbered

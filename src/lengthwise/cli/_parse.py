@@ -5,6 +5,7 @@ import difflib
 import functools as ft
 import io
 import re
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Union
 
@@ -74,7 +75,29 @@ def parse_among(
             f"{what} must be one of ({', '.join(commands)}), but got ({argv[0]}): "
             f"{f'perhaps `{close[0]}` was meant' if close else f'see `{prog} --help`'}."
         )
-    return parse(subcommands(commands), argv or ["--help"], prog=prog, description=description)
+    text = _Console()
+    try:
+        with contextlib.redirect_stdout(text):
+            return parse(
+                subcommands(commands), argv or ["--help"], prog=prog, description=description
+            )
+    finally:  # all names in one line, which no terminal holds, and which stand below it anyway
+        sys.stdout.write(re.sub(r"{[\w,-]+}", "COMMAND", text.getvalue(), count=1))
+
+
+class _Console(io.StringIO):
+    """Text that is coloured and framed as it would be on the standard output."""
+
+    def __init__(self):
+        super().__init__()
+        self._console = sys.stdout
+
+    @property
+    def encoding(self) -> str:
+        return self._console.encoding
+
+    def isatty(self) -> bool:
+        return self._console.isatty()
 
 
 def subcommands(commands: Mapping[str, Any]) -> Any:

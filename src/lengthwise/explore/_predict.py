@@ -49,7 +49,7 @@ def predict(
     **Raises:** `InputError` if the model gives no numbers.
     """
     found = _predict(model, jnp.asarray(tokens), jnp.asarray(targets), jnp.asarray(position))
-    prediction = Prediction(*(None if x is None else np.asarray(x) for x in found))
+    prediction: Prediction = jax.tree.map(np.asarray, found)
     if not np.isfinite(prediction.probabilities).all():
         raise InputError(
             "The probabilities of a model must be numbers, but these weights give NaN: they have "

@@ -60,7 +60,6 @@ def _handler(explorer: Explorer, document: bytes, nonce: str) -> type[BaseHTTPRe
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = IDLE_SECONDS
-        server: ThreadingHTTPServer
 
         def do_GET(self):
             if self._is_own():
@@ -88,8 +87,9 @@ def _handler(explorer: Explorer, document: bytes, nonce: str) -> type[BaseHTTPRe
 
         def _is_own(self) -> bool:
             """Whether it is asked by its own name, and by its own page or no page."""
-            names = [f"{host}:{self.server.server_port}" for host in (HOST, "localhost")]
-            if self.server.server_port == 80:
+            port = self.connection.getsockname()[1]
+            names = [f"{host}:{port}" for host in (HOST, "localhost")]
+            if port == 80:
                 names += [HOST, "localhost"]
             origins = [None, *(f"http://{name}" for name in names)]
             if self.headers.get("Host") in names and self.headers.get("Origin") in origins:

@@ -145,14 +145,15 @@ def _translated(
             f"`--{missing} {known}`."
         )
     config = _config(layout, theirs, heads=heads, gelu=gelu, source=source)
-    template = split_arrays(config.build(task.sizes, key=jr.key(0)))
+    built = config.build(task.sizes, key=jr.key(0))
+    template = split_arrays(built)
     template["embedding"] = vocabulary.spread_rows(template["embedding"])
     template["unembedding"] = vocabulary.spread_columns(template["unembedding"])
     like = their_arrays(layout, template, config)
     ours = our_arrays(layout, theirs, config, like, source=source)
     ours["embedding"] = ours["embedding"][list(vocabulary.inputs)]
     ours["unembedding"] = ours["unembedding"][:, list(vocabulary.outputs)]
-    return merged_model(ours, config, task.sizes, source=source), task
+    return merged_model(ours, built, source=source), task
 
 
 def _config(

@@ -2,10 +2,9 @@
 
 import dataclasses
 
-import jax.random as jr
 import numpy as np
 
-from .._core import InputError, Sizes, class_name, require
+from .._core import InputError, class_name, require
 from ..models import AbstractModel, Transformer, TransformerConfig, mingpt_config
 from ..training import tree_from_arrays, tree_to_arrays
 
@@ -80,20 +79,18 @@ def split_arrays(model: Transformer) -> dict[str, np.ndarray]:
     return arrays
 
 
-def merged_model(
-    arrays: dict[str, np.ndarray], config: TransformerConfig, sizes: Sizes, *, source: str
-) -> Transformer:
-    """The model of `split_arrays`; `config` is not tied.
+def merged_model(arrays: dict[str, np.ndarray], like: Transformer, *, source: str) -> Transformer:
+    """The model of `split_arrays`, with the config of `like`, which is not tied.
 
-    **Raises:** `InputError` if names, shapes or dtypes are not those of the config.
+    **Raises:** `InputError` if names, shapes or dtypes are not those of `like`.
     """
     arrays = dict(arrays)
-    for block in range(config.layers):
+    for block in range(like.config.layers):
         stem = f"blocks.{block}.attention."
         for kind in ("weight", "bias"):
             thirds = [arrays.pop(f"{stem}{name}.{kind}") for name in THIRDS]
             arrays[f"{stem}qkv.{kind}"] = np.concatenate(thirds, axis=-1)
-    return tree_from_arrays(arrays, config.build(sizes, key=jr.key(0)), source=source)
+    return tree_from_arrays(arrays, like, source=source)
 
 
 def _learned(config: TransformerConfig) -> bool:

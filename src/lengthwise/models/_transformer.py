@@ -78,9 +78,7 @@ class Transformer(AbstractModel):
         x = _dropout(x, rates.embedding, key=embedding_key)
         for block, block_key in zip(self.blocks, keys, strict=True):
             x = block(x, self.positions, self.position_params, places, rates, key=block_key)
-        x = x.astype(
-            at_least_float32(x.dtype)
-        )  # from here on all is in float32: the last product is a small one
+        x = x.astype(at_least_float32(x.dtype))  # to the end: the last product is a small one
         if self.norm_final is not None:
             x = self.norm_final(x)
         return matmul(x, self.unembedding_matrix())

@@ -10,6 +10,7 @@ from ._load import Run
 
 
 INK = "#1f2328"
+"""The colour of text, and of the raw weights."""
 MUTED = "#6a737d"
 SEEN = "#eef1f5"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#6A4C93")

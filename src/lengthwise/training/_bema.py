@@ -36,6 +36,7 @@ class BEMA(AbstractAverage):
 
     $$\theta_{EMA} \gets (1 - \beta_t) \theta_{EMA} + \beta_t \theta_t, \qquad
       \theta_{BEMA} = \theta_{EMA} + \alpha_t (\theta_t - \theta_0)$$
+
     $$\alpha_t = (\rho + \gamma t)^{-\eta}, \qquad \beta_t = (\rho + \gamma t)^{-\kappa}$$
 
     with t the training step, one update every `phi` steps after the first `tau`, in which

@@ -228,9 +228,9 @@ function attention_shown() {
   for (const [id, count] of [["layer", layers.length], ["head", layers[0].length]])
     if ($(id).options.length === 0) {
       if (count > 1) $(id).append(new Option("all, averaged", ""));
-      for (let i = 0; i < count; i++) $(id).append(new Option(i + 1, i));
+      for (let i = 0; i < count; i++) $(id).append(new Option(i + 1));
     }
-  const chosen = (id, list) => $(id).value === "" ? list : [list[$(id).value]];
+  const chosen = (id, list) => $(id).value === "" ? list : [list[$(id).value - 1]];
   return mean(chosen("layer", layers).map((heads) => mean(chosen("head", heads))));
 }
 

@@ -1,0 +1,205 @@
+"""The claims of `experiments/`: their parts, and their rules on rows made for them."""
+
+import itertools as it
+import json
+import pathlib
+
+import pytest
+
+
+FOLDER = pathlib.Path(__file__).parents[2] / "experiments"
+NAMES = [f"C{n}" for n in range(1, 11)]
+
+
+@pytest.fixture(scope="module")
+def claims():
+    from lengthwise.reproduce import find_claims
+
+    return {name: found.claim for name, found in find_claims(FOLDER).items()}
+
+
+def test_every_claim_of_the_paper_is_there(claims):
+    assert list(claims) == NAMES
+
+
+def test_parts_are_data_and_differ(claims):
+    from lengthwise.reproduce import BUDGETS, part_hash
+
+    for claim, budget in it.product(claims.values(), BUDGETS):
+        parts = claim.parts(budget)
+        assert parts
+        assert all(json.loads(json.dumps(part)) == part for part in parts)
+        assert len({part_hash(claim, part) for part in parts}) == len(parts)
+
+
+def rows_by_seed(about, values, *, seen=8, lengths=(8, 12, 15), **more):
+    """Evaluation rows of one set of weights: the ITR of each seed at every length."""
+    return [
+        about | more | {"seed": seed, "length": n, "seen": n <= seen, "itr": value, "temperature": kind}
+        for seed, value in enumerate(values)
+        for n in lengths
+        for kind in ("given", "fitted")
+    ]  # fmt: skip
+
+
+def noisy(middle, count):
+    """Values that differ by a percent from seed to seed."""
+    return [middle * (1 + 0.01 * (-1) ** seed * (seed + 1)) for seed in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "verdict"),
+    [
+        ([0.9] * 6, "holds"),
+        ([0.9] * 5 + [1.01], "undecided"),
+        ([0.9, 1.05, 0.8, 1.1, 0.7, 0.99], "undecided"),
+        ([1.1] * 6, "does not hold"),
+    ],
+)
+def test_othello(claims, ratios, verdict):
+    raw = noisy(0.3, 6)
+    averaged = [a * r for a, r in zip(raw, ratios, strict=True)]
+    rows = []
+    for weights, values in (("raw", raw), ("EMA", averaged), ("BEMA", noisy(0.4, 6))):
+        rows += rows_by_seed({"preset": "othello"}, values, weights=weights)
+        rows += rows_by_seed({"preset": "othello-gpt1"}, noisy(0.4, 3), weights=weights)
+    assert claims["C8"].judge(rows).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("post", "formula", "verdict"),
+    [
+        (0.2, 1.0, "holds"),
+        (0.2, 1.01, "undecided"),
+        (0.5, 1.0, "undecided"),
+        (0.9, 1.0, "does not hold"),
+    ],
+)
+def test_post_norm(claims, post, formula, verdict):
+    rows = [{"kind": "closed form, rms", "displacement": 2.0, "formula": 2.0 * formula}]
+    for norm, value in (("none", 0.5), ("pre", 0.6), ("post", post)):
+        for weights in ("raw", "BEMA"):
+            about = {"kind": "trained", "norm": norm}
+            rows += rows_by_seed(about, noisy(value, 5), weights=weights)
+    if post == 0.5:  # some seeds better, some worse than without a norm
+        for row in rows:
+            if row.get("norm") == "post" and row["seed"] % 2:
+                row["itr"] = 0.55
+    assert claims["C9"].judge(rows).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("sampled", "exact", "verdict"),
+    [
+        (0.7, 0.9, "holds"),
+        (0.7, 0.7, "undecided"),
+        (0.7, 0.5, "does not hold"),
+        (1.2, 1.3, "does not hold"),
+    ],
+)  # fmt: skip
+def test_exact_control(claims, sampled, exact, verdict):
+    rows = []
+    for loss, raw, gain in (("sampled", 0.3, sampled), ("exact", 0.01, exact)):
+        values, about = noisy(raw, 5), {"loss": loss}
+        wobble = [1 + 0.001 * (i % 3) for i in range(5)]
+        if sampled == exact:
+            wobble = [1 + 0.1 * (-1) ** i * (loss == "exact") for i in range(5)]
+        averaged = [v * gain * w for v, w in zip(values, wobble, strict=True)]
+        rows += rows_by_seed(about, values, weights="raw")
+        rows += rows_by_seed(about, averaged, weights="EMA_decay0.998")
+    assert claims["C10"].judge(rows).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("at_15", "verdict"),
+    [((0.5, 10.0, -1.0), "holds"), ((1.5, 10.0, -1.0), "does not hold"), (None, "undecided")],
+)
+def test_dispersion(claims, at_15, verdict):
+    rows = []
+    for model in ("1 layers", "2 layers"):
+        later = at_15 or ((0.5, 10.0, -1.0) if model == "1 layers" else (1.5, 5.0, 1.0))
+        for seed, (length, found) in it.product(range(3), ((8, (1.0, 6.0, 0.5)), (15, later))):
+            values = [value * (1 + 0.01 * seed) for value in found]
+            names = ("displacement", "effective", "separation")
+            row = {"model": model, "seed": seed, "length": length}
+            rows.append(row | dict(zip(names, values, strict=True)))
+    assert claims["C3"].judge(rows).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("slope", "growth", "verdict"),
+    [(1, 2.0, "holds"), (1, 1.0, "undecided"), (-1, 0.5, "does not hold")],
+)
+def test_noise(claims, slope, growth, verdict):
+    rows = []
+    for vocab, seed, loss in it.product((8, 24), range(3), ("sampled", "exact")):
+        about = {"vocab": vocab, "seed": seed, "loss": loss}
+        scale = (growth if vocab == 24 else 1.0) * (1 + 0.01 * seed) ** (1 if vocab == 24 else 2)
+        for length in range(1, 5):
+            label = scale * (1 + 0.1 * slope * (vocab - length))
+            rows.append(
+                about | {"length": length, "valid": vocab - length, "label": label, "noise": label}
+            )
+        rows.append(about | {"length": None, "valid": None, "label": scale, "noise": scale})
+    assert claims["C4"].judge(rows).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("worst", "verdict"),
+    [
+        ([1e-4] * 5, "holds"),
+        ([1e-4] * 4, "undecided"),
+        ([1e-4] * 4 + [6e-4], "undecided"),
+        ([1e-2] * 5, "does not hold"),
+    ],
+)  # fmt: skip
+def test_search_table(claims, worst, verdict):
+    rows = [{"model": "m", "fresh": True, "worst_itr": value} for value in worst]
+    rows.append({"model": "chosen", "fresh": False, "worst_itr": 1e-6})
+    assert claims["C7"].judge(rows).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "holds"),
+        ({"itr_proved": 0.5}, "does not hold"),
+        ({"found": 0.9, "ratio": 0.9}, "does not hold"),
+        ({"found": 4.0, "ratio": 4.0}, "undecided"),
+    ],
+)
+def test_dimension_bounds(claims, changes, verdict):
+    built = {"v": 5, "longest": 4, "itr_proved": 0.01}
+    found = {"v": 5, "floor": 1.0, "found": 1.2, "ratio": 1.2}
+    for row in (built, found):
+        row.update({name: value for name, value in changes.items() if name in row})
+    assert claims["C1"].judge([built, found]).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("margin", "itr", "verdict"),
+    [(0.1, 0.1, "holds"), (-0.1, 0.1, "undecided"), (-0.1, 0.99, "does not hold")],
+)
+def test_lengths_one_and_two(claims, margin, itr, verdict):
+    rows = []
+    for loss, seed, n in it.product(("exact", "sampled"), range(5), range(1, 16)):
+        refuted = 1 if itr > 0.5 else 3
+        row = {"loss": loss, "seed": seed, "length": n, "itr": itr, "chance": n / 16}
+        row |= {"margin": margin if n > refuted else 0.1, "measured_displacement": 2 / n}
+        row |= {"itr": 0.01 if itr < 0.5 else itr}
+        if itr > 0.5:
+            row["margin"] = margin
+        rows.append(row)
+    assert claims["C2"].judge(rows).verdict == verdict
+
+
+@pytest.mark.parametrize("name", ["C5", "C6"])
+def test_searches_are_judged_by_their_records(claims, name):
+    """Over both searches: the verdict of the rule that the sweep's own tests know."""
+    claim = claims[name]
+    rows = [row for part in claim.parts("smoke") for row in claim.run(part)]
+    alone = claim.judge(rows)
+    expected = {"C5": "does not hold", "C6": "undecided"}[name]
+    assert alone.verdict == expected
+    renamed = [row | {"search": "another", "p_holm": 1.0, "low": -1.0, "high": 1.0} for row in rows]
+    assert claim.judge([*rows, *renamed]).verdict == "undecided"

@@ -22,8 +22,9 @@ def on_files(files, *, config, **_):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     body, resources = MarkdownExporter().from_notebook_node(notebook)
     for name, image in resources["outputs"].items():
-        body = body.replace(f"![png]({name})", f"![{CAPTION}]({name})")
-        files.append(File.generated(config, name, content=image))
+        path = f"figures/tutorial_{name}"
+        body = body.replace(f"![png]({name})", f"![{CAPTION}]({path})")
+        files.append(File.generated(config, path, content=image))
     files.append(File.generated(config, "tutorial.md", content=body))
     return files
 

@@ -22,19 +22,25 @@ def free_port():
 def run(folder, *mode):
     """What process 0 and process 1 of two print, and the one process."""
     port = free_port()
-    start = lambda *words: subprocess.Popen(
-        [sys.executable, str(SCRIPT), *map(str, words), *mode],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    two = [start(i, 2, port, folder) for i in range(2)]
-    ends = [process.communicate(timeout=300) for process in two]
-    one = start(0, 1, port, folder / "one")
-    ends.append(one.communicate(timeout=300))
-    for process, (_, errors) in zip([*two, one], ends, strict=True):
-        assert process.returncode == 0, errors
-    return [json.loads(out.splitlines()[-1]) for out, _ in ends]  # Gloo greets on stdout
+    two = [start(folder, f"{i} of 2", i, 2, port, folder, *mode) for i in range(2)]
+    for process in two:
+        process.wait(timeout=300)
+    one = start(folder, "0 of 1", 0, 1, port, folder / "one", *mode)
+    one.wait(timeout=300)
+    printed = []
+    for process, name in zip([*two, one], ("0 of 2", "1 of 2", "0 of 1"), strict=True):
+        lines = (folder / name).read_text().splitlines()
+        assert process.returncode == 0, lines
+        (line,) = (line for line in lines if line.startswith("{"))  # Gloo and JAX may print others
+        printed.append(json.loads(line))
+    return printed
+
+
+def start(folder, name, *words):
+    """A process that prints into a file: one that waited for its pipe to be read would block the other."""
+    with (folder / name).open("w") as out:
+        command = [sys.executable, str(SCRIPT), *map(str, words)]
+        return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
 
 
 @pytest.fixture(scope="module")

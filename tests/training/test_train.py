@@ -222,7 +222,7 @@ def test_host_tasks_train_evaluate_and_resume(tmp_path):
         (
             {"lengths": lw.FixedLength(6)},
             {},
-            r"max_length <= 5.*FixedLength\(max_length=6\).*T < v",
+            r"max_length <= 5.*FixedLength\(max_length=6\).*lengths of the task",
         ),
         ({}, {"averages": (lw.EMA(0.9), lw.EMA(0.9))}, "Averages that differ"),
         ({}, {"averages": (lw.FixedLength(2),)}, "AbstractAverage"),

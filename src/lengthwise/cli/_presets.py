@@ -1,5 +1,7 @@
 """Experiments as Python objects: what `lengthwise train PRESET` starts from. No JAX."""
 
+import dataclasses
+
 from .._core import Component
 from ..evaluation import EvaluationConfig
 from ..models import (
@@ -104,6 +106,27 @@ PRESETS: dict[str, ExperimentConfig] = {
         DropoutRates(),
     ),
     "othello-gpt1": _othello(gpt1_config(layers=4, heads=4, width=128), GPT_DROPOUT),
+    # The published model's size, for GPUs (docs/othello.md, "Scale"), with positions that have a meaning
+    # beyond the training length. A chunk's batches lie on the device twice, so chunks are short.
+    "othello8": ExperimentConfig(
+        OthelloConfig(8),
+        dataclasses.replace(
+            mingpt_config(),
+            activations="bfloat16",
+            positions=Component("lengthwise.models:RotaryPositions"),
+        ),
+        TrainingConfig(
+            steps=4900,
+            batch_size=4096,
+            accumulate=8,
+            lengths=_lengths(30),
+            chunk_steps=10,
+            evaluate_every=490,
+            checkpoint_every=490,
+            evaluation=EvaluationConfig(examples=2000),
+        ),
+        Hparams(learning_rate=5e-4, b2=0.95, weight_decay=0.1, dropout=GPT_DROPOUT),
+    ),
     "tiny": ExperimentConfig(
         SetComplementConfig(6),
         TransformerConfig(layers=1, heads=2, width=8),

@@ -10,10 +10,10 @@ HEAD = """# Results
 
 <!-- Written by `lengthwise reproduce --results` from experiments/records/reproduce: do not edit. -->
 
-Each claim of arXiv 2510.08341 (v1, and v2 where it says so), what was found here, and the verdict of a rule
-that was committed before its record. `lengthwise reproduce CLAIM --budget cpu --fresh` makes a record's parts
-anew, `lengthwise reproduce CLAIM --budget cpu --verify 1` makes one of them again and compares every number. A
-verdict is about the sizes named here, not about all transformers.
+Each claim of arXiv 2510.08341 (v1, and v2 where it says so), what was found here, and the verdict of a
+rule that was committed before its record. `lengthwise reproduce CLAIM --budget cpu --fresh` makes a
+record's parts anew, `lengthwise reproduce CLAIM --budget cpu --verify 1` makes one of them again and
+compares every number. A verdict is about the sizes named here, not about all transformers.
 """
 
 

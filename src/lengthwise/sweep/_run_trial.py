@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.random as jr
 import numpy as np
 
@@ -40,7 +41,9 @@ def run_trial(space: SearchSpace, row: Row) -> dict[str, Any]:
     experiment = row.experiment(space)
     task, model, key = build_experiment(experiment)
     training, hparams = experiment.training, experiment.hparams
-    result = measure_trial(row, experiment, lambda: train(task, model, training, hparams, key=key))
+    one = jax.devices()[:1]  # the same sums, whatever the machine has
+    run = lambda: train(task, model, training, hparams, devices=one, key=key)
+    result = measure_trial(row, experiment, run)
     result["seconds"] = time.perf_counter() - began
     result["traces"] = chunk_traces() - traces
     return result

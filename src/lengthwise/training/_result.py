@@ -31,11 +31,11 @@ class RunResult:
     status: Status
     message: str
     steps: int
-    models: dict[str, AbstractModel]
-    evaluations: dict[str, Evaluation]
+    models: dict[str, AbstractModel] = dataclasses.field(repr=False)
+    evaluations: dict[str, Evaluation] = dataclasses.field(repr=False)
     initial_mass: dict[str, float]
-    metrics: list[dict[str, Any]]
-    history: list[dict[str, Any]]
+    metrics: list[dict[str, Any]] = dataclasses.field(repr=False)
+    history: list[dict[str, Any]] = dataclasses.field(repr=False)
     seen: int
     seconds: float
     directory: pathlib.Path | None

@@ -278,7 +278,7 @@ def check_lengths(task: AbstractTask, lengths: AbstractLengths) -> None:
     require(
         isinstance(lengths, AbstractLengths) and lengths.max_length in task.lengths(),
         f"`{task.lengths()[0]} <= max_length <= {task.lengths()[-1]}`",
-        "train on lengths of the task (T < v), or enlarge the vocabulary",
+        "train on lengths of the task; longer ones cannot be asked for",
         lengths=lengths,
     )
 

@@ -227,7 +227,7 @@ class TestCommand:
             ("games --train 0 --validation 0 --test 0", "Some games must hold"),
             ("games --shard-games 0", "`shard_games >= 1`"),
             ("games --threads 0", "`threads >= 1`"),
-            ("gaems", "must be one of (games), but got (gaems)"),
+            ("gaems", "must be one of (games, play, probe), but got (gaems)"),
         ],
     )
     def test_bad_input_is_one_sentence(self, words, said, capsys):

@@ -136,7 +136,7 @@ def test_a_population_that_does_not_fit_is_halved_and_a_failed_member_is_named(t
     assert study.work(population=5) == 10
     # 5 do not fit, 2 do; nor do the 4 of the other shape.
     assert ran == [(2, 2), (2, 2), (1, 2), (1, 2), (2, 2), (2, 2)]
-    assert study.counts() == {"rows": 10, "done": 9, "running": 0, "failed": 1}
+    assert study.counts() == {"rows": 10, "done": 9, "running": 0, "failed": 1, "share": 1.0}
     assert study.errors() == ["trial 5: RuntimeError: broken"]
 
 

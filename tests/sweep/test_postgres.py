@@ -6,6 +6,7 @@ import os
 import pathlib
 import pwd
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -111,7 +112,7 @@ def server():
 @pytest.fixture
 def database(server, request):
     """A database of the test's own."""
-    name = request.node.name[-40:]
+    name = re.sub(r"\W", "_", request.node.name)[-40:]
     server.say(f"CREATE DATABASE {name}")
     yield name
     with warnings.catch_warnings():  # of connections in the pools of studies that are gone
@@ -120,43 +121,42 @@ def database(server, request):
 
 
 def test_kills_lost_connections_and_a_restart(server, database, tiny):
-    """Six workers killed, forty times all connections ended, the server restarted once."""
+    """Three workers killed, 25 times all connections ended, the server restarted once."""
     from lengthwise.sweep import design
 
     moments, killed, cuts, restarts = random.Random(1), [], [], []
 
     def disturb(study, ended):
-        kill = disturbed.kill_again_and_again(killed, kills=6, seed=2)
+        kill = disturbed.kill_again_and_again(killed, kills=3, seed=2)
         killer = threading.Thread(target=kill, args=(study, ended))
         killer.start()
         while not ended.wait(moments.uniform(0, 1.5)):
-            if not restarts and len(cuts) >= 10:
+            if not restarts and len(cuts) >= 5:
                 server.restart()
                 restarts.append(True)
-            elif len(cuts) < 40:
+            elif len(cuts) < 25:
                 server.cut()
                 cuts.append(True)
         killer.join()
 
-    study = disturbed.run_disturbed(
-        tiny, server.url(database), draws=10, workers=3, disturb=disturb
-    )
-    disturbed.check_once(study, design(tiny, 10, 0))
-    assert len(killed) == 6
+    study = disturbed.run_disturbed(tiny, server.url(database), draws=6, workers=3, disturb=disturb)
+    disturbed.check_once(study, design(tiny, 6, 0))
+    assert len(killed) == 3
     assert restarts
     lost = disturbed.lost_by(study)
     assert set(lost) <= set(killed)  # a connection lost costs no trial
     assert max(lost.values(), default=0) <= 1
     whole = disturbed.run_disturbed(
-        tiny, "sqlite:///whole.db", draws=10, workers=2, disturb=lambda study, ended: None
+        tiny, "sqlite:///whole.db", draws=6, workers=2, disturb=lambda study, ended: None
     )
     assert disturbed.timeless(study) == disturbed.timeless(whole)
 
 
-def test_no_trial_is_taken_twice(server, database):
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "optunas"])
+def test_no_trial_is_taken_twice(server, database, ours):
     import optuna
 
-    from lengthwise.sweep import open_storage
+    from lengthwise.sweep import open_storage, take_from_the_front
 
     url = server.url(database)
     study = optuna.create_study(storage=open_storage(url), study_name="s")
@@ -166,6 +166,8 @@ def test_no_trial_is_taken_twice(server, database):
 
     def take():
         mine = optuna.load_study(storage=open_storage(url), study_name="s")
+        if ours:
+            take_from_the_front(mine)
         together.wait()
         while (trial := mine._pop_waiting_trial_id()) is not None:
             taken.append(trial)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 
+pytestmark = pytest.mark.slow  # test_processes.py, two processes in place of devices, is not
 SCRIPT = pathlib.Path(__file__).with_name("data_parallel.py")
 
 

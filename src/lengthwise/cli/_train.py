@@ -26,8 +26,9 @@ class Train:
 
     experiment: Annotated[ExperimentConfig, tyro.conf.arg(name="")]
     preset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PRESET")] = "demo"
-    """`demo`; `othello`, `othello-gpt1` and `othello8`, for GPUs; `minimal`, the theory's model, trained on lengths 1 and 2; `solved`, at every
-    length, by proof; `gpt1` and `mingpt`, small; `tiny`, for tries."""
+    """`demo`; `minimal`, the theory's model, trained on lengths 1 and 2; `solved`, at every
+    length, by proof; `othello`, `othello-gpt1`, and `othello8` for GPUs; `gpt1` and `mingpt`, small;
+    `tiny`, for tries."""
     task_class: Annotated[str | None, tyro.conf.arg(name="task", metavar="MODULE:CLASS")] = None
     """Your own task, or config whose `build()` makes one; its fields become `--task.FIELD`."""
     model_class: Annotated[str | None, tyro.conf.arg(name="model", metavar="MODULE:CLASS")] = None

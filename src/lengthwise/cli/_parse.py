@@ -93,7 +93,7 @@ class _Console(io.StringIO):
         self._console = sys.stdout
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._console.encoding
 
     def isatty(self) -> bool:

@@ -21,14 +21,15 @@ def paired_ratio(
     **Returns:** `ratio`, `low`, `high`; `below`, the pairs whose ratio is below 1; `seeds`; and the means
     `ours` and `theirs`. With one pair the interval is everything.
     """
-    logs = np.log(np.asarray(ours, float) / np.asarray(theirs, float))
+    mine, other = np.asarray(ours, float), np.asarray(theirs, float)
+    logs = np.log(mine / other)
     count, half = len(logs), np.inf
     if count > 1:
         half = scipy.stats.t.ppf(1 - 0.025 / comparisons, count - 1)
         half *= logs.std(ddof=1) / np.sqrt(count)
     ends = {"ratio": 0.0, "low": -half, "high": half}
     found = {name: float(np.exp(logs.mean() + end)) for name, end in ends.items()}
-    means = {"ours": float(np.mean(ours)), "theirs": float(np.mean(theirs))}
+    means = {"ours": float(mine.mean()), "theirs": float(other.mean())}
     return found | {"below": int((logs < 0).sum()), "seeds": count} | means
 
 

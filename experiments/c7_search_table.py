@@ -5,8 +5,8 @@
 The best of each static shape of the default search (chosen by its error, so too good on average), the
 three best of all made again with 5 fresh seeds, and the preset `solved` (one attention-only layer with the
 norm after attention and no residual, exact loss) with one thing changed at a time. Expected: `solved` stays
-below 5e-4 at every length up to 15 in 5 of 5 seeds (1.2e-4 measured, at most 3e-4 for any sequence by
-proof); without a norm it is 0.18 at length 15; with sampled tokens 0.014.
+below 5e-4 at every length up to 15 (1.2e-4 measured, at most 3e-4 for any sequence by proof, in 5 of 5
+earlier seeds; 5 to 9 are run here); without a norm it is 0.18 at length 15; with sampled tokens 0.014.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from lengthwise.reproduce import Claim, Verdict
 
 
 RECORD = pathlib.Path(__file__).parent / "records" / "sweep_default"
-BOUND, SEEDS = 5e-4, 5
+BOUND, SEEDS = 5e-4, range(5, 10)
 PRESET = PRESETS["solved"]
 MODELS = {
     "solved": {},
@@ -33,7 +33,7 @@ def parts(budget):
     if budget == "smoke":
         return [{"table": "search"}, {"model": "solved", "seed": 0, "steps": 100}]
     return [{"table": "search"}] + [
-        {"model": m, "seed": s, "steps": 10000} for m in MODELS for s in range(SEEDS)
+        {"model": m, "seed": s, "steps": 10000} for m in MODELS for s in SEEDS
     ]
 
 
@@ -96,14 +96,13 @@ def one_row(trial, weights, found):
 
 
 def judge(rows):
-    """Whether a replicated configuration is below the bound at every length, in every seed."""
+    """Whether the search's best, made again, are below the bound; the preset stands beside them."""
     groups = {}
     for row in rows:
         if row["fresh"]:
             groups.setdefault(row["model"], []).append(row["worst_itr"])
     below = {name: sum(x < BOUND for x in values) for name, values in groups.items()}
     chosen = [row["worst_itr"] for row in rows if not row["fresh"]]
-    held = [n for n, v in groups.items() if len(v) >= SEEDS and below[n] == len(v)]
     ranges = {n: f"{min(v):.2g} to {max(v):.2g}, {below[n]} of {len(v)}" for n, v in groups.items()}
     said = "; ".join(f"{name}: {found}" for name, found in ranges.items())
     text = (
@@ -111,8 +110,10 @@ def judge(rows):
         f"Of the best trials of the {len(chosen)} shapes of the search as they were selected, "
         f"{sum(x < BOUND for x in chosen)} are below."
     )
-    verdict = "holds" if held else "undecided" if any(below.values()) else "does not hold"
-    return Verdict(verdict, text, {"below": below, "held": held})
+    best = [name for name in groups if name.startswith("trial ")]
+    solved = [below[name] == len(groups[name]) for name in best]
+    verdict = "holds" if best and all(solved) else "undecided" if any(solved) else "does not hold"
+    return Verdict(verdict, text, {"below": below})
 
 
 CLAIM = Claim(
@@ -120,13 +121,16 @@ CLAIM = Claim(
     title="The best models of the search solve the task",
     paper='The table of the best models by random search: "we do not display ITR values as they are below '
     '5e-4 in all cases" (caption).',
-    rule="The claim holds if some configuration, made again with at least 5 fresh seeds, has an illegal "
-    "token rate below 5e-4 at every length up to v - 1 in every seed; it does not hold if no replicate "
-    "of any is below; else it is undecided. Values as selected do not decide: the best of many is "
-    "too good.",
-    differs="v = 16 with T = 5 in the search and T = 8 in the preset, which is trained on exact targets.",
+    rule="Of the three best configurations of the search, each made again with 5 fresh seeds: the "
+    "claim holds if all have an illegal token rate below 5e-4 at every length up to v - 1 in "
+    "every seed; it is undecided if one or two have, and does not hold if none has. Values as "
+    "selected do not decide, as the best of many is too good; nor does the preset `solved`, "
+    "which is none of the search.",
+    differs="v = 16 with T = 5 in the search and T = 8 in the preset, which is trained on exact "
+    "targets. The replicates were known when this rule was written.",
     parts=parts,
     run=run,
     judge=judge,
+    config=lambda part: None if "table" in part else PRESET,
     tolerance=0.5,
 )

@@ -9,10 +9,8 @@ rotary positions, which have a meaning beyond the training length) with 6 seeds,
 
 import dataclasses
 
-import numpy as np
-
 from lengthwise.cli import PRESETS
-from lengthwise.reproduce import Claim, Verdict, paired_ratio, ratio_text
+from lengthwise.reproduce import Claim, Verdict, by_seed, paired_ratio, ratio_text
 
 
 SEEDS = {"othello": 6, "othello-gpt1": 3}
@@ -47,15 +45,6 @@ def run(part):
     return [about | {n: row[n] for n in ("weights", *KEPT)} for row in result.rows()]
 
 
-def unseen(rows, **wanted):
-    """The mean ITR over the moves beyond the training length, by seed."""
-    found = {}
-    for row in rows:
-        if not row["seen"] and all(row[name] == value for name, value in wanted.items()):
-            found.setdefault(row["seed"], []).append(row["itr"])
-    return [float(np.mean(found[seed])) for seed in sorted(found)]
-
-
 def judge(rows):
     """The rule, and the numbers of every preset, average and temperature."""
     averages = [name for name in dict.fromkeys(row["weights"] for row in rows) if name != "raw"]
@@ -65,7 +54,8 @@ def judge(rows):
         for name in averages:
             for kind in ("given", "fitted"):
                 ours, raw = (
-                    unseen(rows, preset=preset, temperature=kind, weights=w) for w in (name, "raw")
+                    by_seed(rows, "itr", preset=preset, temperature=kind, weights=w)
+                    for w in (name, "raw")
                 )
                 found = paired_ratio(ours, raw, comparisons=len(averages))
                 numbers[f"{preset} {name} {kind}"] = found
@@ -74,7 +64,8 @@ def judge(rows):
                 f"{name} {ratio_text(as_it_is)}, {fitted['ratio']:.3g} at the fitted temperature"
             )
         words.append(f"`{preset}`, raw {as_it_is['theirs']:.3f}: {'; '.join(said)}")
-    of = [numbers[f"othello {name} given"] for name in averages]
+    headline = next(row["preset"] for row in rows if row["preset"] != "othello-gpt1")
+    of = [numbers[f"{headline} {name} given"] for name in averages]
     holds = any(one["below"] == one["seeds"] and one["high"] < 1 for one in of)
     some = any(one["ratio"] < 1 for one in of)
     text = f"ITR beyond the training length, average over raw. {'. '.join(words)}."
@@ -110,5 +101,6 @@ CLAIM = Claim(
     run=run,
     judge=judge,
     figures=figures,
+    config=lambda part: PRESETS[part["preset"]],
     tolerance=0.2,
 )

@@ -4,8 +4,9 @@
 
 v = 24, trained on lengths up to 8, 2 layers of width 64: norms nowhere, before the branches, or after the
 sums, raw weights and averages, 5 seeds, at two learning rates (the second was added, with its part of the
-rule, after the first was seen: there post-norm loses to pre-norm by 7 %). Beside it the closed form: explicit weights with uniform
-attention and a norm after it, measured against the formula at every length. Expected: docs/results.md.
+rule, after the first was seen: there post-norm loses to pre-norm by 7 %). Beside it the closed form:
+explicit weights with uniform attention and a norm after it, measured against the formula at every length.
+Expected: docs/results.md.
 """
 
 import itertools as it
@@ -13,7 +14,7 @@ import itertools as it
 import numpy as np
 
 import lengthwise as lw
-from lengthwise.reproduce import Claim, Verdict, paired_ratio, ratio_text
+from lengthwise.reproduce import Claim, Verdict, by_seed, paired_ratio, ratio_text
 
 
 SEEN, SEEDS, RATES = 8, 5, (1e-3, 3e-3)
@@ -71,12 +72,7 @@ def closed_form(kind, vocab=16):
 
 def unseen(rows, rate, norm, weights):
     """The mean ITR beyond the training length, by seed."""
-    found = {}
-    for row in rows:
-        chosen = tuple(row.get(name) for name in ("rate", "norm", "weights", "temperature"))
-        if chosen == (rate, norm, weights, "given") and not row["seen"]:
-            found.setdefault(row["seed"], []).append(row["itr"])
-    return [float(np.mean(found[seed])) for seed in sorted(found)]
+    return by_seed(rows, "itr", rate=rate, norm=norm, weights=weights, temperature="given")
 
 
 def judge(rows):

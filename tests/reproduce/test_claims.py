@@ -110,7 +110,12 @@ def test_exact_control(claims, sampled, exact, verdict):
 
 @pytest.mark.parametrize(
     ("at_15", "verdict"),
-    [((0.5, 10.0, -1.0), "holds"), ((1.5, 10.0, -1.0), "does not hold"), (None, "undecided")],
+    [
+        ((0.5, 10.0, -1.0), "holds"),
+        ((-0.5, 10.0, -1.0), "holds"),
+        ((1.5, 10.0, -1.0), "does not hold"),
+        (None, "undecided"),
+    ],
 )
 def test_dispersion(claims, at_15, verdict):
     rows = []
@@ -122,6 +127,15 @@ def test_dispersion(claims, at_15, verdict):
             row = {"model": model, "seed": seed, "length": length}
             rows.append(row | dict(zip(names, values, strict=True)))
     assert claims["C3"].judge(rows).verdict == verdict
+
+
+def test_dispersion_in_three_seeds_that_scatter_is_not_refuted(claims):
+    rows = []
+    for seed, (length, scale) in it.product(range(3), ((8, 1.0), (15, 0.55))):
+        value = scale * ((0.6, 1.0, 1.7)[seed] if length == 15 else 1.0)
+        row = {"model": "1 layers", "seed": seed, "length": length, "separation": -scale}
+        rows.append(row | {"displacement": value, "effective": length / 2})
+    assert claims["C3"].judge(rows).verdict == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -144,16 +158,23 @@ def test_noise(claims, slope, growth, verdict):
 @pytest.mark.parametrize(
     ("worst", "verdict"),
     [
-        ([1e-4] * 5, "holds"),
-        ([1e-4] * 4, "undecided"),
-        ([1e-4] * 4 + [6e-4], "undecided"),
-        ([1e-2] * 5, "does not hold"),
+        ([1e-4, 2e-4, 4e-4], "holds"),
+        ([1e-4, 2e-4, 6e-4], "undecided"),
+        ([1e-2, 1e-3, 6e-4], "does not hold"),
     ],
-)  # fmt: skip
+)
 def test_search_table(claims, worst, verdict):
-    rows = [{"model": "m", "fresh": True, "worst_itr": value} for value in worst]
+    rows = [
+        {"model": f"trial {n}", "fresh": True, "worst_itr": value}
+        for n, value in enumerate(worst)
+        for _ in range(5)
+    ]
+    rows += [{"model": "solved", "fresh": True, "worst_itr": 1e-5}]  # does not decide
     rows.append({"model": "chosen", "fresh": False, "worst_itr": 1e-6})
     assert claims["C7"].judge(rows).verdict == verdict
+    if verdict == "holds":
+        rows[4]["worst_itr"] = 6e-4  # one seed
+        assert claims["C7"].judge(rows).verdict == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -174,29 +195,67 @@ def test_dimension_bounds(claims, changes, verdict):
 
 
 @pytest.mark.parametrize(
-    ("margin", "itr", "verdict"),
-    [(0.1, 0.1, "holds"), (-0.1, 0.1, "undecided"), (-0.1, 0.99, "does not hold")],
+    ("broken_at", "refuted", "law", "verdict"),
+    [
+        (99, False, 1.0, "holds"),
+        (99, False, 0.3, "undecided"),  # not 2/s
+        (3, False, 1.0, "undecided"),  # not proved, and not refuted
+        (3, True, 1.0, "does not hold"),
+        (2, True, 1.0, "undecided"),  # not balanced at lengths 1 and 2
+    ],
 )
-def test_lengths_one_and_two(claims, margin, itr, verdict):
+def test_lengths_one_and_two(claims, broken_at, refuted, law, verdict):
     rows = []
-    for loss, seed, n in it.product(("exact", "sampled"), range(5), range(1, 16)):
-        refuted = 1 if itr > 0.5 else 3
-        row = {"loss": loss, "seed": seed, "length": n, "itr": itr, "chance": n / 16}
-        row |= {"margin": margin if n > refuted else 0.1, "measured_displacement": 2 / n}
-        row |= {"itr": 0.01 if itr < 0.5 else itr}
-        if itr > 0.5:
-            row["margin"] = margin
-        rows.append(row)
+    for loss, seed, n in it.product(("exact", "sampled"), range(5, 10), range(1, 16)):
+        fails = n >= broken_at
+        row = {"loss": loss, "seed": seed, "length": n, "itr": 0.01, "chance": n / 16}
+        row |= {"margin": -0.1 if fails else 0.1}
+        row |= {"verdict": "refuted" if fails and refuted else "undecided" if fails else "holds"}
+        rows.append(row | {"measured_displacement": 2 / n * (law if n > 2 else 1.0)})
     assert claims["C2"].judge(rows).verdict == verdict
 
 
 @pytest.mark.parametrize("name", ["C5", "C6"])
-def test_searches_are_judged_by_their_records(claims, name):
-    """Over both searches: the verdict of the rule that the sweep's own tests know."""
+def test_searches_are_judged_by_the_default_one(claims, name):
+    """The verdict of the rule that the sweep's own tests know."""
     claim = claims[name]
     rows = [row for part in claim.parts("smoke") for row in claim.run(part)]
-    alone = claim.judge(rows)
+    assert claim.judge(rows).verdict == "undecided"  # the default search is not there
+    renamed = [row | {"search": "sweep_default"} for row in rows]
     expected = {"C5": "does not hold", "C6": "undecided"}[name]
-    assert alone.verdict == expected
-    renamed = [row | {"search": "another", "p_holm": 1.0, "low": -1.0, "high": 1.0} for row in rows]
-    assert claim.judge([*rows, *renamed]).verdict == "undecided"
+    assert claim.judge(renamed).verdict == expected
+
+
+def test_every_budget_is_judged(claims):
+    """A preset of another board decides as the default one does."""
+    rows = []
+    for weights, scale in (("raw", 1.0), ("EMA", 0.9)):
+        values = [value * scale for value in noisy(0.3, 3)]
+        rows += rows_by_seed({"preset": "othello8"}, values, weights=weights)
+    assert claims["C8"].judge(rows).verdict == "holds"
+
+
+def test_figures_are_drawn(claims):
+    """Of the committed records, and of rows of which only the shape counts."""
+    from lengthwise.reproduce import read_record, record_path
+
+    drawn = 0
+    for claim in claims.values():
+        path = record_path(FOLDER / "records/reproduce", claim, "cpu")
+        if path.exists():
+            record = read_record(path)
+            assert record.header["rule"] == claim.rule
+            assert claim.judge(record.rows).verdict in ("holds", "does not hold", "undecided")
+            drawn += len(claim.figures(record.rows))
+    assert drawn
+
+
+def test_means_and_ranges_over_seeds():
+    from lengthwise.report import over_seeds
+
+    rows = rows_by_seed({}, [0.1, 0.2, 0.6], weights="raw", chance_itr=0.5)
+    found = [row for row in over_seeds(rows, "itr") if row["temperature"] == "given"]
+    assert [row["length"] for row in found] == [8, 12, 15]
+    for row in found:
+        assert row["itr"] == pytest.approx(0.3)
+        assert (row["itr_low"], row["itr_high"], row["chance_itr"]) == (0.1, 0.6, 0.5)

@@ -17,7 +17,7 @@ def run(part):
         file.write(f"{part['n']}\\n")
     if part["n"] in BROKEN:
         raise RuntimeError("broken")
-    return [{"n": part["n"], "value": part["n"] / 3 * SCALE}]
+    return [{"value": part["n"] / 3 * SCALE, "n": part["n"]}]
 
 def judge(rows):
     total = sum(row["value"] for row in rows)
@@ -101,7 +101,7 @@ def test_a_part_that_fails_is_named_and_the_others_are_kept(claims, call):
 
 def test_a_record_names_the_commit_of_its_rule_and_spares_the_work(claims, call):
     _, text = call("C1", "--budget", "cpu", "--record", code=2)
-    assert "must be committed before its record is written" in text
+    assert "must be committed before its record is made" in text
     commit(claims.parent)
     call("C1", "--budget", "cpu", "--record")
     from lengthwise.reproduce import read_record, write_record
@@ -122,11 +122,34 @@ def test_a_record_names_the_commit_of_its_rule_and_spares_the_work(claims, call)
     assert len(ran(claims)) == 4
     call("C1", "--budget", "cpu", "--out", "elsewhere", "--fresh")
     assert len(ran(claims)) == 8
+    call("C1", "--budget", "cpu", "--out", "elsewhere", "--fresh")  # what is kept is not fresh
+    assert len(ran(claims)) == 12
+    source = (claims / "c1_sums.py").read_text()
+    (claims / "c1_sums.py").write_text(source.replace("1e-3", "1e-3, version=2"))
+    call("C1", "--budget", "cpu", "--out", "elsewhere")  # a part of another version is another part
+    assert len(ran(claims)) == 16
+    (claims / "c1_sums.py").write_text(source.replace("1e-3", "1e-3, config=lambda part: 2"))
+    call("C1", "--budget", "cpu", "--out", "elsewhere")
+    assert len(ran(claims)) == 20
+    (claims / "c1_sums.py").write_text(source)
     values, text = call("--list")
     assert values["claims"] == [{"claim": "C1", "title": "Sums grow", "verdict": "holds"}]
     path.write_bytes(before[:-9])
     _, text = call("C1", "--budget", "cpu", code=4)
     assert "must hold a record, but it is damaged" in text
+
+
+def test_a_rule_comes_before_its_record_and_stays(claims, call):
+    call("C1", "--budget", "cpu")
+    commit(claims.parent)
+    _, text = call("C1", "--budget", "cpu", "--record", code=2)  # run before the rule was committed
+    assert "must be run after its rule was committed" in text
+    assert not (claims / "records").exists()
+    call("C1", "--budget", "cpu", "--record", "--fresh")
+    source = claims / "c1_sums.py"
+    source.write_text(CLAIM.replace("Holds above 1.", "Holds above 0."))
+    _, text = call("C1", "--budget", "cpu", "--record", code=2)
+    assert "must be committed before its record is made" in text
 
 
 def test_verify_tells_equal_near_and_other_numbers(claims, call):
@@ -135,7 +158,7 @@ def test_verify_tells_equal_near_and_other_numbers(claims, call):
     path = claims / "c1_sums.py"
     values, text = call("C1", "--budget", "cpu", "--verify", "2")
     assert [part["differing"] for part in values["parts"]] == [0, 0]
-    assert "2 of 2 parts are the same" in text
+    assert "2 of 2 parts are equal or within the tolerance" in text
     for scale, code, holds in ((1.0005, 0, True), (1.01, 5, False)):
         path.write_text(CLAIM.replace("BROKEN, SCALE = (), 1", f"BROKEN, SCALE = (), {scale}"))
         values, _ = call("C1", "--budget", "cpu", "--verify", "4", code=code)
@@ -163,6 +186,8 @@ def test_results_are_written_from_the_record(claims, call):
         ([], 2, "must be `all` or some of (C1)"),
         (["all", "--workers", "0"], 2, "`workers >= 1` must hold"),
         (["all", "--verify", "0"], 2, "`verify >= 1` must hold"),
+        (["all", "--verify", "1"], 2, "A claim with a record at this budget must hold"),
+        (["all", "--record"], 2, "A record of the budget cpu or gpu must hold"),
         (["all", "--experiments", "nowhere"], 4, "must hold claims"),
     ],
 )

@@ -30,13 +30,14 @@ class Reproduce:
     list: tyro.conf.FlagCreatePairsOff[bool] = False
     """Only name the claims, with the verdicts of the committed records."""
     budget: Literal["smoke", "cpu", "gpu"] = "smoke"
-    """smoke: minutes for all, no verdict. cpu: at most 100 minutes on 2 cores. gpu: the paper's scale."""
+    """smoke: minutes for all, no verdict. cpu: at most 100 minutes on 2 cores. gpu: more seeds, and C8 on
+    the published board."""
     workers: int = 2
     """Processes, each on one core."""
     out: Annotated[pathlib.Path, tyro.conf.arg(metavar="DIR")] = pathlib.Path("runs/reproduce")
     """Where finished parts are kept; what is there, or in a committed record, is not run again."""
     fresh: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Run again what stands in a committed record."""
+    """Run again what is kept or recorded, too."""
     record: tyro.conf.FlagCreatePairsOff[bool] = False
     """Write the record of each claim, whose rule must be committed, to be committed itself."""
     results: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -59,6 +60,12 @@ class Reproduce:
             "`verify >= 1`",
             "verify one part at least",
             verify=self.verify,
+        )
+        require(
+            not self.record or self.budget != "smoke",
+            "A record of the budget cpu or gpu",
+            "smoke has no verdict: give `--budget cpu`",
+            budget=self.budget,
         )
         found = find_claims(self.experiments)
         if self.list:
@@ -92,7 +99,16 @@ class Reproduce:
         from ..reproduce import read_record, record_path
 
         path = record_path(self._records, found.claim, budget)
-        return read_record(path) if path.exists() else None
+        if not path.exists():
+            return None
+        record = read_record(path)
+        require(
+            record.header["rule"] == found.claim.rule,
+            f"The rule of {found.claim.name} as in its record, `{path}`",
+            "a rule is not changed after its record: restore it, or remove the record and make it anew",
+            record=str(path),
+        )
+        return record
 
     def _list(self, found: "Mapping[str, Found]") -> Outcome:
         values = []
@@ -104,20 +120,22 @@ class Reproduce:
         return Outcome(ExitCode.COMPLETED, {"claims": values})
 
     def _run(self, chosen: "Mapping[str, Found]") -> Outcome:
-        from ..reproduce import run_claims
+        from ..reproduce import rule_commit, run_claims
 
+        commits = {name: rule_commit(one.path) for name, one in chosen.items() if self.record}
         recorded = {name: self._recorded(one, self.budget) for name, one in chosen.items()}
-        kept = {name: r.done for name, r in recorded.items() if r and not self.fresh}
+        kept = {name: record.done for name, record in recorded.items() if record}
         with sole_writer(self.out):
             done, failed = run_claims(
                 chosen, self.budget, self.out,
-                workers=self.workers, recorded=kept, start=self._start, show=_show,
+                workers=self.workers, recorded=kept, fresh=self.fresh, start=self._start,
+                show=_show,
             )  # fmt: skip
         values = {}
         for name, one in chosen.items():
             if name in failed:
                 values[name] = {"failed": failed[name]}
-                print(f"{name}  failed: {failed[name]}")
+                print("\n".join(f"{name}  failed: {reason}" for reason in failed[name]))
                 continue
             rows = [row for part in done[name] for row in part.rows]
             verdict = one.claim.judge(rows)
@@ -128,20 +146,24 @@ class Reproduce:
             values[name] |= {"verdict": verdict.verdict, "text": verdict.text}
             print(f"{name}  {verdict.verdict}: {verdict.text}")
         if self.record and not failed:
-            self._write(chosen, done)
+            self._write(chosen, done, commits)
         code = ExitCode.UNEXPECTED if failed else ExitCode.COMPLETED
         return Outcome(code, {"budget": self.budget, "claims": values})
 
-    def _write(self, chosen: "Mapping[str, Found]", done: Mapping[str, Any]) -> None:
-        from ..reproduce import Record, record_path, rule_commit, write_record
+    def _write(
+        self, chosen: "Mapping[str, Found]", done: Mapping[str, Any], commits: Mapping[str, str]
+    ) -> None:
+        from ..reproduce import Record, check_order, record_path, write_record
 
+        for name, one in chosen.items():
+            check_order(one, commits[name], done[name])
         for name, one in chosen.items():
             header = {
                 "claim": name,
                 "budget": self.budget,
                 "command": shlex.join(["lengthwise", "reproduce", name, "--budget", self.budget]),
                 "rule": one.claim.rule,
-                "rule_commit": rule_commit(one.path),
+                "rule_commit": commits[name],
             }
             path = record_path(self._records, one.claim, self.budget)
             write_record(path, Record(header, done[name]))
@@ -161,11 +183,17 @@ class Reproduce:
             few = min(count, len(record.done))
             drawn = [record.done[i] for i in rng.choice(len(record.done), few, replace=False)]
             for found in verify_record(one, drawn, workers=self.workers, start=self._start):
-                print(("same    " if found.holds else "DIFFERS ") + found.message, flush=True)
+                print(("" if found.holds else "MISMATCH ") + found.message, flush=True)
                 compared.append(found)
+        require(
+            bool(compared),
+            "A claim with a record at this budget",
+            "give `--budget cpu`, or make a record",
+            budget=self.budget,
+        )
         same = sum(one.holds for one in compared)
-        print(f"{same} of {len(compared)} parts are the same")
-        code = ExitCode.COMPLETED if compared and same == len(compared) else ExitCode.MISMATCH
+        print(f"{same} of {len(compared)} parts are equal or within the tolerance")
+        code = ExitCode.COMPLETED if same == len(compared) else ExitCode.MISMATCH
         return Outcome(code, {"parts": [vars(one) for one in compared]})
 
     def _results(self, found: "Mapping[str, Found]") -> Outcome:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Budget = Literal["smoke", "cpu", "gpu"]
 """How much a reproduction may cost, see `BUDGETS`."""
 BUDGETS: tuple[Budget, ...] = ("smoke", "cpu", "gpu")
-"""Minutes for all and no verdict; at most 100 minutes on 2 cores; the paper's scale."""
+"""Minutes for all and no verdict; at most 100 minutes on 2 cores; more seeds, or larger models."""
 Part = Mapping[str, Any]
 """One piece of a claim's work: JSON values, such as a seed and the name of a variant."""
 Row = dict[str, Any]
@@ -50,8 +50,10 @@ class Claim:
     - `judge`: the rule, as a function of all rows.
     - `figures`: names and figures of the rows.
     - `version`: raised when `run` changes what it finds, so that kept parts are run anew.
+    - `config`: what else a part stands for, such as the config of a preset: a change of it is another
+      part.
     - `tolerance`: how far, relative to the largest value of a column, a number may be from the
-      recorded one in another environment; in the same one they are equal.
+      recorded one, as roundings differ from machine to machine and training amplifies them.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Claim:
     judge: Callable[[list[Row]], Verdict]
     figures: "Callable[[list[Row]], dict[str, Figure]]" = lambda rows: {}
     version: int = 1
+    config: Callable[[Part], Any] = lambda part: None
     tolerance: float = 0.0
 
     def __post_init__(self):

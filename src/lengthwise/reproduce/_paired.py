@@ -1,10 +1,22 @@
 """Runs that differ in one thing, seed by seed: the ratio of what was measured."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.stats
+
+from .._core import require
+
+
+def by_seed(rows: Sequence[Mapping[str, Any]], metric: str, **where: Any) -> list[float]:
+    """The mean of a metric over the unseen lengths of the rows that have these values, by seed."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        if all(row.get(name) == value for name, value in where.items()) and not row["seen"]:
+            found.setdefault(row["seed"], []).append(row[metric])
+    return [float(np.mean(found[seed])) for seed in sorted(found)]
 
 
 def paired_ratio(
@@ -22,6 +34,13 @@ def paired_ratio(
     `ours` and `theirs`. With one pair the interval is everything.
     """
     mine, other = np.asarray(ours, float), np.asarray(theirs, float)
+    require(
+        bool((mine > 0).all() and (other > 0).all()),
+        "Positive values, of which a ratio has a logarithm",
+        "compare differences instead",
+        ours=mine.tolist(),
+        theirs=other.tolist(),
+    )
     logs = np.log(mine / other)
     count, half = len(logs), np.inf
     if count > 1:

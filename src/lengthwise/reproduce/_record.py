@@ -7,7 +7,7 @@ import pathlib
 from dataclasses import dataclass
 from typing import Any
 
-from .._core import StorageError, read_json, storage_errors, write_bytes, write_json
+from .._core import StorageError, describe, read_json, storage_errors, write_bytes, write_json
 from ._claim import Claim, Part, Row
 
 
@@ -21,13 +21,15 @@ class Done:
     - `part`: what was asked.
     - `rows`: what was found.
     - `seconds`: how long it took.
-    - `about`: versions, commit and machine.
+    - `about`: versions, commit, machine, and the commit at which the claim's file stood.
+    - `hash`: what it is kept under.
     """
 
     part: Part
     rows: list[Row]
     seconds: float
     about: dict[str, Any]
+    hash: str
 
 
 @dataclass(frozen=True)
@@ -48,20 +50,31 @@ class Record:
 
 
 def part_hash(claim: Claim, part: Part) -> str:
-    """What a part is kept under: a change of the claim's version or of the part is another one."""
-    text = json.dumps([claim.name, claim.version, dict(part)], sort_keys=True)
+    """What a part is kept under: a change of the part, its config or the claim's version is another."""
+    config = describe(claim.config(part))
+    text = json.dumps([claim.name, claim.version, dict(part), config], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def keep(folder: pathlib.Path, claim: Claim, done: Done) -> None:
     """Write a part's file, whole or not at all."""
-    write_json(folder / claim.name / f"{part_hash(claim, done.part)}.json", vars(done))
+    write_json(folder / claim.name / f"{done.hash}.json", vars(done))
 
 
 def kept(folder: pathlib.Path, claim: Claim, part: Part) -> Done | None:
-    """The part, if it has been run into this folder."""
+    """The part, if it has been run into this folder.
+
+    **Raises:** `StorageError` if it is damaged.
+    """
     path = folder / claim.name / f"{part_hash(claim, part)}.json"
-    return Done(**read_json(path)) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return Done(**read_json(path))
+    except TypeError:
+        raise StorageError(
+            f"`{path}` must hold a part that was run, but it is damaged: remove it, to run it again."
+        ) from None
 
 
 def record_path(folder: pathlib.Path, claim: Claim, budget: str) -> pathlib.Path:

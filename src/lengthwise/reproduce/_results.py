@@ -54,8 +54,8 @@ def _section(claim: Claim, record: Record, verdict: Verdict, figures: Sequence[s
     lines += [line for path in figures for line in (f"![{claim.title}]({path})", "")]
     lines += [f"**The rule.** {header['rule']}", "", f"**What differs.** {claim.differs}", ""]
     lines.append(
-        f"`{header['command']}`: {len(record.done)} parts, {minutes:.0f} minutes of a worker ({machine}); the "
-        f"rule stood in commit `{header['rule_commit'][:12]}`."
+        f"`{header['command']}`: {len(record.done)} parts, {minutes:.0f} minutes of a worker "
+        f"({machine}); the rule stood in commit `{header['rule_commit'][:12]}`."
     )
     return lines
 

@@ -1,9 +1,12 @@
-"""The commit in which a claim's rule stands."""
+"""The commit in which a claim's rule stands, and that it comes before the record."""
 
 import pathlib
-import subprocess
+from collections.abc import Sequence
 
 from .._core import InputError
+from ._git import comes_before, newest_change
+from ._load import Found
+from ._record import Done
 
 
 def rule_commit(path: pathlib.Path) -> str:
@@ -11,17 +14,25 @@ def rule_commit(path: pathlib.Path) -> str:
 
     **Raises:** `InputError` if the file is not committed as it is: a rule comes before its record.
     """
-    git = ["git", "-C", str(path.resolve().parent)]
-    try:
-        ask = lambda *words: subprocess.run(
-            [*git, *words, "--", path.name], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        commit, changed = ask("log", "-1", "--format=%H"), ask("status", "--porcelain")
-    except (OSError, subprocess.CalledProcessError):
-        commit, changed = "", ""
-    if not commit or changed:
+    commit = newest_change(path)
+    if commit is None:
         raise InputError(
-            f"`{path}` must be committed before its record is written, but it is not: commit it, so that "
+            f"`{path}` must be committed before its record is made, but it is not: commit it, so that "
             "the record can name the commit of its rule."
         )
     return commit
+
+
+def check_order(found: Found, commit: str, done: Sequence[Done]) -> None:
+    """Refuse parts that were run before the rule was committed.
+
+    **Raises:** `InputError` naming the first one.
+    """
+    for one in done:
+        ran = one.about.get("claim_commit")
+        if ran is None or not comes_before(found.path, commit, ran):
+            raise InputError(
+                f"{found.claim.name} {dict(one.part)} must be run after its rule was committed "
+                f"({commit[:12]}), but it was run at ({(ran or 'no commit')[:12]}): run it again, by "
+                "`--fresh`."
+            )

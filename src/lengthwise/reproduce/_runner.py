@@ -1,6 +1,7 @@
 """Parts of claims, each on a core of its own; what is kept is not run again."""
 
 import concurrent.futures
+import json
 import multiprocessing
 import os
 import pathlib
@@ -10,6 +11,7 @@ from typing import Any
 
 from .._core import provenance
 from ._claim import Budget, Part
+from ._git import stands_at
 from ._load import Found, load_claim
 from ._record import Done, keep, kept, part_hash
 
@@ -25,14 +27,15 @@ def run_claims(
     *,
     workers: int = 2,
     recorded: Mapping[str, list[Done]] | None = None,
+    fresh: bool = False,
     start: Callable[[], None] | None = None,
     show: Show = lambda name, done, parts, seconds: None,
-) -> tuple[dict[str, list[Done]], dict[str, str]]:
+) -> tuple[dict[str, list[Done]], dict[str, list[str]]]:
     """Run every part of the claims that is not kept in `folder`, nor among `recorded`.
 
     Each worker is a process on one core, so that a part's sums are those of one thread and its programs
-    are compiled once. On an accelerator there is one worker, whatever is given. What is done is kept
-    at once: a run that was stopped goes on.
+    are compiled once. On an accelerator there is one worker, whatever is given, on all cores. What is
+    done is kept at once: a run that was stopped goes on.
 
     **Arguments:**
 
@@ -41,6 +44,7 @@ def run_claims(
     - `folder`: where parts are kept.
     - `workers`: number of processes. (Keyword only, as all that follow.)
     - `recorded`: parts of committed records, by claim.
+    - `fresh`: run what is kept or recorded again, too.
     - `start`: called in each worker before its first part, such as to set up JAX.
     - `show`: called after each part.
 
@@ -52,15 +56,15 @@ def run_claims(
     waiting: list[tuple[str, Part]] = []
     for name, parts in wanted.items():
         claim = found[name].claim
-        there = {part_hash(claim, one.part): one for one in (recorded or {}).get(name, [])}
+        there = {one.hash: one for one in (recorded or {}).get(name, [])}
         for part in parts:
             mark = part_hash(claim, part)
-            one = kept(folder, claim, part) or there.get(mark)
+            one = None if fresh else kept(folder, claim, part) or there.get(mark)
             if one is None:
                 waiting.append((name, part))
             else:
                 done[name][mark] = one
-    total, failed = sum(map(len, wanted.values())), {}
+    total, failed = sum(map(len, wanted.values())), dict[str, list[str]]()
     count = lambda: sum(map(len, done.values()))
     show("", count(), total, 0.0)
     jobs = [(found[name].path, part) for name, part in waiting]
@@ -70,7 +74,7 @@ def run_claims(
             keep(folder, found[name].claim, one)
             done[name][part_hash(found[name].claim, part)] = one
         else:
-            failed.setdefault(name, f"{dict(part)}: {one!r}")
+            failed.setdefault(name, []).append(f"{dict(part)}: {one!r}")
         show(name, count(), total, time.monotonic() - began)
     ordered = {}
     for name, parts in wanted.items():
@@ -95,8 +99,11 @@ def run_parts(
     if not jobs:
         return
     context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, context) as pool:  # JAX starts there, not here
+        accelerator = pool.submit(_has_accelerator).result()
+    workers = 1 if accelerator else workers
     cores: Any = context.Queue()
-    for core in _cores(workers):
+    for core in [None] if accelerator else _cores(workers):
         cores.put(core)
     with concurrent.futures.ProcessPoolExecutor(
         workers, context, initializer=_begin, initargs=(cores, start)
@@ -133,5 +140,14 @@ def _begin(cores: Any, start: Callable[[], None] | None) -> None:
 
 def _run(path: pathlib.Path, part: Part) -> Done:
     began = time.monotonic()
-    rows = load_claim(path).run(part)
-    return Done(dict(part), rows, time.monotonic() - began, provenance())
+    claim = load_claim(path)
+    rows = json.loads(json.dumps(claim.run(part), sort_keys=True))  # as a record gives them back
+    mark = part_hash(claim, part)
+    about = provenance() | {"claim_commit": stands_at(path)}
+    return Done(dict(part), rows, time.monotonic() - began, about, mark)
+
+
+def _has_accelerator() -> bool:
+    import jax
+
+    return jax.default_backend() != "cpu"

@@ -15,7 +15,7 @@ from ._runner import run_parts
 class Compared:
     """A recorded part beside the same part, run again.
 
-    - `holds`: equal, or every number within the claim's tolerance.
+    - `holds`: equal, or every number within the claim's tolerance (`message` says which).
     - `numbers`, `differing`: how many numbers and texts there are, and how many are not equal.
     - `largest`: the largest difference, relative to the largest recorded value of its column.
     - `message`: in words.
@@ -49,7 +49,7 @@ def verify_record(
 def verify_part(claim: Claim, recorded: Done, again: list[Row]) -> Compared:
     """Compare the rows of a part, run again, with the recorded ones."""
     about = f"{claim.name} {dict(recorded.part)}"
-    if [list(row) for row in again] != [list(row) for row in recorded.rows]:
+    if [set(row) for row in again] != [set(row) for row in recorded.rows]:
         rows = f"{len(again)} rows in place of {len(recorded.rows)}, or other columns"
         return Compared(False, 0, 0, math.inf, f"{about}: {rows}")
     columns: dict[str, list[tuple[Any, Any]]] = {}
@@ -67,9 +67,13 @@ def verify_part(claim: Claim, recorded: Done, again: list[Row]) -> Compared:
             near = _finite(old) and _finite(new) and scale > 0
             largest = max(largest, abs(old - new) / scale if near else math.inf)
     holds = largest <= claim.tolerance
-    what = "equal" if not differing else f"{differing} differ, by {largest:.2g} at most"
-    verdict = "" if holds else f", more than {claim.tolerance:g}"
-    message = f"{about}: {numbers} values, {what}{verdict}"
+    what = f"{numbers} values, all equal"
+    if differing:
+        what = (
+            f"{differing} of {numbers} values differ, by {largest:.2g} of the largest in its column"
+        )
+        what += f" ({'within' if holds else 'more than'} {claim.tolerance:g})"
+    message = f"{about}: {what}"
     return Compared(holds, numbers, differing, largest, message)
 
 

@@ -108,3 +108,14 @@ def test_tutorial_executes(tmp_path):
 
 def kinds(output):
     return set(output.get("data", {output.output_type: None}))
+
+
+def test_named_experiments_exist():
+    """In the README, the pages and the sources; the site's build looks at its own pages alone."""
+    texts = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    texts += (ROOT / "src").rglob("*.py")
+    named = {
+        name for path in texts for name in re.findall(r"experiments/(\w+)\.py", path.read_text())
+    }
+    assert named
+    assert not [name for name in named if not (ROOT / f"experiments/{name}.py").is_file()]

@@ -66,7 +66,7 @@ PRESETS: dict[str, ExperimentConfig] = {
         TrainingConfig(lengths=_lengths(2)),
     ),
     # Every length up to v - 1 is solved, which `certify` proves: with no residual beside it, the norm
-    # after attention undoes dispersion (experiments/solved.py).
+    # after attention undoes dispersion (`lengthwise reproduce C7`).
     "solved": ExperimentConfig(
         SetComplementConfig(16),
         TransformerConfig(

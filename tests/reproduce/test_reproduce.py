@@ -3,6 +3,8 @@
 import json
 import pathlib
 import subprocess
+import sys
+import time
 
 import pytest
 
@@ -86,6 +88,22 @@ def test_parts_are_run_once_and_judged(claims, call):
     path.write_text(path.read_text().replace("tolerance=1e-3", "tolerance=1e-3, version=2"))
     call("all", "--budget", "cpu")
     assert ran(claims) == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_workers_end_with_a_command_that_is_killed(claims):
+    said = '    if part["n"] in BROKEN:'
+    late = "    import time; time.sleep(4)\n    log.with_name('late.txt').touch()\n"
+    (claims / "c1_sums.py").write_text(CLAIM.replace(said, late + said))
+    command = [sys.executable, "-c", "from lengthwise.cli import main; main()", "reproduce", "all"]
+    command += ["--budget", "cpu"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not ran(claims):
+        time.sleep(0.1)
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    time.sleep(6)
+    assert not (claims / "late.txt").exists()
 
 
 def test_a_part_that_fails_is_named_and_the_others_are_kept(claims, call):

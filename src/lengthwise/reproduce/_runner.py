@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -131,11 +132,20 @@ def _cores(workers: int) -> list[int | None]:
 
 
 def _begin(cores: Any, start: Callable[[], None] | None) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     core = cores.get()
     if core is not None:
         os.sched_setaffinity(0, {core})  # before JAX counts the cores: it then has one thread
     if start is not None:
         start()
+
+
+def _end_with_parent() -> None:
+    """A part takes minutes: it must not go on for a process that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _run(path: pathlib.Path, part: Part) -> Done:

@@ -3,8 +3,8 @@ PYTHON ?= python3
 NEWER ?= python3.13
 VENV ?= .venv
 BIN := $(VENV)/bin
-PEER := .venv-peer
-LENS := .venv-lens
+PEER ?= .venv-peer
+LENS ?= .venv-lens
 LENS_VARIABLES := LENS_PYTHON=$(LENS)/bin/python LENS_4=$(LENS)/transformer-lens-4
 MARKERS := not slow and not peer and not gpu and not services and not site and not browser
 
@@ -46,7 +46,7 @@ test-docs: $(VENV)/.dev docs ## the site: nothing in it is loaded from elsewhere
 lint: $(VENV)/.dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.docs ## build the site of docs/ into site/

@@ -1,5 +1,6 @@
 import json
 import pathlib
+import shutil
 import signal
 
 import pytest
@@ -255,10 +256,14 @@ class TestDemo:
         assert pathlib.Path(first["directory"], "record.json").read_bytes() == record
         assert len(page) == 2
 
-    def test_one_that_did_not_end_goes_on(self, run, finished, capsys):
+    @pytest.mark.parametrize("begun", [True, False])
+    def test_one_that_did_not_end_goes_on(self, run, finished, capsys, begun):
         (run / "record.json").unlink()
-        for path in (run / "checkpoints").iterdir():
-            path.unlink()  # killed before its first checkpoint: it begins with the same weights
+        if not begun:  # killed before it had a config: it begins with the same weights
+            shutil.rmtree(run)
+            (run / "checkpoints").mkdir(parents=True)
+            (run / "checkpoints" / "step-000000000.safetensors").write_bytes(b"cut sho")
+            (run / ".config.json-7.tmp").write_text("{")
         values = call(["demo", "--out", "run", *QUIET], capsys)
         assert values["status"] == "completed"
         path = "weights/raw.safetensors"

@@ -25,9 +25,22 @@ def test_processes_that_are_not_all_named_are_refused(place, capsys, words, miss
     assert not any(place.iterdir())
 
 
-def test_without_a_cluster_distributed_is_refused(place, capsys):
+def test_after_jax_was_used_it_is_too_late(place, capsys):
+    import jax
+
     from lengthwise.cli import main
 
+    assert jax.devices()
+    assert main(["train", "tiny", "--distributed"]) == 2
+    assert "has used JAX already: start each by a command of its own" in capsys.readouterr().err
+    assert not any(place.iterdir())
+
+
+def test_without_a_cluster_distributed_is_refused(place, capsys, monkeypatch):
+    from lengthwise.cli import main
+
+    # As in a process of its own: this one has used JAX for other tests.
+    monkeypatch.setattr("jax._src.xla_bridge.backends_are_initialized", lambda: False)
     assert main(["train", "tiny", "--distributed"]) == 2
     assert "The processes of a run must find each other" in capsys.readouterr().err
     assert not any(place.iterdir())

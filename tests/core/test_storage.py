@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 
 import lengthwise as lw
 from lengthwise._core import (
+    UNBEGUN,
     append_lines,
     new_directory,
     read_csv,
@@ -15,6 +16,7 @@ from lengthwise._core import (
     read_lines,
     require,
     sole_writer,
+    whole_directory,
     write_bytes,
     write_csv,
     write_json,
@@ -84,6 +86,46 @@ def test_a_new_directory_is_new(tmp_path):
         new_directory(tmp_path / "a" / "b")
     with pytest.raises(lw.InputError, match="must be a new directory"):
         new_directory(tmp_path / "a" / "b" / "config.json")
+
+
+def test_a_new_directory_may_hold_what_a_run_left_that_never_began(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    for name in (".lock", ".config.json-12.tmp", "checkpoints/step-000000000.json"):
+        (tmp_path / name).touch()
+    assert new_directory(tmp_path, may_hold=UNBEGUN) == tmp_path
+    for name in ("checkpoints/step-000000010.json", "config.json", "notes"):
+        (tmp_path / name).touch()
+        with pytest.raises(lw.InputError, match="must be a new directory"):
+            new_directory(tmp_path, may_hold=UNBEGUN)
+        (tmp_path / name).unlink()
+
+
+def test_a_whole_directory_takes_the_place_of_an_empty_one(tmp_path, monkeypatch):
+    replaced, replace = [], os.replace
+
+    def on_windows(source, target):
+        replaced.append(target.exists())
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", on_windows)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    with whole_directory(tmp_path / "link") as folder:
+        (folder / "a").touch()
+    assert replaced == [False]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "out"]
+
+
+def test_a_whole_directory_cannot_be_the_current_one(tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for name in (".", str(here), "../here"):
+        with pytest.raises(lw.InputError, match="must be a new directory"):
+            with whole_directory(pathlib.Path(name)):
+                raise AssertionError("something was computed for it")
+    assert list(tmp_path.rglob("*")) == [here]
 
 
 def test_one_writer_at_a_time(tmp_path):

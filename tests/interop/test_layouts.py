@@ -135,6 +135,19 @@ def test_a_tied_model_with_a_begin_token(tmp_path, getkey, read):
     np.testing.assert_array_equal(found.unembedding, np.asarray(model.embedding[:5]).T)
 
 
+@pytest.mark.parametrize("name", ["lengthwise", *LAYOUTS])
+def test_the_dtype_of_the_activations_comes_back(tmp_path, filled, equal, name):
+    model, task = filled(activations="bfloat16")
+    export_model(tmp_path / "out", model, task, layout=name)
+    found = import_model(tmp_path / "out")
+    assert found.model.config.activations == "bfloat16"
+    assert equal(found.model, model)
+    weights = (tmp_path / "out" / "weights.safetensors").rename(tmp_path / "w.safetensors")
+    if name != "lengthwise":  # alone it says nothing of it
+        alone: Any = import_model(weights, heads=2, gelu="exact").model
+        assert alone.config.activations == "float32"
+
+
 def test_files_that_say_nothing_need_a_word(tmp_path, filled, equal):
     """Of another tool's file: the board follows from the vocabulary, heads and GELU are given."""
     model, task = filled(6)

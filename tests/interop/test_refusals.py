@@ -141,6 +141,37 @@ def test_arrays_of_another_model(tmp_path, exported):
         folder.rename(tmp_path / f"{len(list(tmp_path.iterdir()))}")
 
 
+@pytest.mark.parametrize(
+    ("arrays", "text"),
+    [
+        (
+            {"unembed.b_U": np.full(13, np.nan, np.float32)},
+            r"`unembed.b_U` has \(13\) that are not",
+        ),
+        ({"unembed.b_U": np.arange(13)}, r"`unembed.b_U` as float32\[13\].*got int64\[13\]"),
+        ({"unembed.b_U": np.ones(1, np.float32)}, r"`unembed.b_U` as float32\[13\]"),
+        ({"unembed.b_U": np.zeros(12, np.float32)}, r"`unembed.b_U` as float32\[13\]"),
+        ({"unembed.W_U": np.ones((8, 13), np.int32)}, r"`unembed.W_U` as float32\[8, 13\]"),
+        ({"unembed.W_U": np.full((8, 13), np.inf, np.float32)}, r"`unembed.W_U` has \(104\)"),
+        ({"unembed.W_U": np.ones((0, 13), np.float32)}, r"`ln_final.b` as float32\[0\]"),
+        ({"ln_final.b": np.ones((8, 1), np.float32)}, r"`ln_final.b` as float32\[8\]"),
+        (
+            {
+                "unembed.b_U": np.zeros(13, np.float32),
+                "blocks.1.mlp.W_in": np.full((8, 32), np.nan, np.float32),
+            },
+            r"`blocks.1.mlp.W_in` has \(256\)",
+        ),
+    ],
+)
+def test_weights_that_are_no_numbers_or_of_another_kind(exported, arrays, text):
+    folder = exported("transformer-lens")
+    bias = np.linspace(-1, 1, 13, dtype=np.float32)
+    change(folder, {"unembed.b_U": bias} | arrays)
+    with pytest.raises(lw.InputError, match=text):
+        import_model(folder)
+
+
 def test_another_vocabulary(exported):
     folder = exported("mingpt")
     file = folder / "weights.safetensors"
@@ -177,6 +208,12 @@ def test_what_is_given_must_not_contradict(exported):
         {"eps": 1e-6},
         {"act_fn": "relu"},
         {"attn_scale": 1.0},
+        {"attn_scale": "x"},
+        {"attn_scale": 1, "d_head": "x"},
+        {"attn_scale": 1, "d_head": -1},
+        {"act_fn": ["gelu"]},
+        {"eps": {}},
+        {"n_heads": "x"},
     ],
 )
 @pytest.mark.parametrize("layout", ["transformer-lens", "transformer-lens-4"])
@@ -185,8 +222,20 @@ def test_arguments_of_another_model(exported, argument, layout):
     config = json.loads((folder / "config.json").read_text())
     config["arguments"] |= argument
     (folder / "config.json").write_text(json.dumps(config))
-    [name] = argument
+    name = next(iter(argument)).removeprefix("n_")
     with pytest.raises(lw.InputError, match=f"{name}"):
+        import_model(folder)
+
+
+@pytest.mark.parametrize("layout", ["transformer-lens", "transformer-lens-4"])
+def test_arguments_that_are_null_are_left_out(exported, layout):
+    folder = exported(layout)
+    config = json.loads((folder / "config.json").read_text())["arguments"]
+    config |= dict.fromkeys(["attn_scale", "d_head", "eps", "attn_only", "use_attn_scale"])
+    (folder / "config.json").write_text(json.dumps(config))
+    assert import_model(folder).layout == layout
+    (folder / "config.json").write_text(json.dumps(config | {"act_fn": None}))
+    with pytest.raises(lw.InputError, match="`gelu` must be given"):
         import_model(folder)
 
 
@@ -203,7 +252,7 @@ def test_damaged_files(exported, layout):
     with pytest.raises(lw.StorageError, match="could not be read"):
         import_model(folder)
     text = config.read_text()
-    for damaged in (text[:100], "[]", '{"layout": "mingpt"}'):
+    for damaged in (text[:100], "[]", '{"layout": "mingpt"}', text[:-2] + ', "arguments": 3}'):
         config.write_text(damaged)
         with pytest.raises(lw.StorageError, match=r"config\.json"):
             import_model(folder)

@@ -47,6 +47,19 @@ def test_each_stream_is_what_a_model_of_so_many_layers_unembeds(name):
     assert np.abs(np.asarray(found[1]) - np.asarray(found[2])).max() > 0.1
 
 
+def test_those_of_a_bfloat16_model_are_the_ones_that_it_computes_with():
+    config = dataclasses.replace(GRID["post"], positions=LearnedPositions(0.5))
+    model = filled(dataclasses.replace(config, activations="bfloat16"))
+    tokens = jnp.asarray(np.random.default_rng(1).integers(0, 6, size=(2, 4)))
+    found = residual_streams(model, tokens)
+    assert [stream.dtype for stream in found] == [jnp.bfloat16] * 3
+    # The last one, unembedded in float32 as the model does, is its logits to the last bit.
+    logits = model(tokens)
+    assert (found[-1].astype(jnp.float32) @ model.unembedding == logits).all()
+    wide = residual_streams(filled(config), tokens)[-1]
+    assert not (wide @ model.unembedding == logits).all()
+
+
 def test_too_long_inputs_are_refused():
     with pytest.raises(lw.InputError, match="positions=7, max_len=6"):
         residual_streams(filled(GRID["post"]), jnp.zeros(7, jnp.int32))

@@ -129,7 +129,7 @@ def test_probes_in_the_terminal(tmp_path):
 
 def test_committed_tables_are_read():
     """They were written before the coverage was measured."""
-    tables = sorted(RECORDS.glob("*.csv"))
+    tables = sorted(RECORDS.rglob("*.csv"))
     assert len(tables) >= 5
     for path in tables:
         assert read_csv(path)

@@ -118,6 +118,23 @@ def test_an_interrupted_trial_is_queued_again(tiny, monkeypatch):
     disturbed.check_once(study, design(tiny, 2, 0))
 
 
+def test_what_windows_has_not_is_left_out(tiny, monkeypatch):
+    from lengthwise.sweep import _workers
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", "win32")
+        patch.delattr(signal, "pthread_sigmask")
+        with _workers._deaf():
+            pass
+    handlers = []
+    study = begin(tiny)
+    monkeypatch.setattr(study, "work", lambda **_: 0)
+    # `None`: the handler before was not Python's.
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.append(handler))
+    assert _workers.work_here(study) == 0
+    assert handlers[1] == signal.SIG_DFL
+
+
 def test_connections_lost_inside_trials_lose_no_trial(tiny, monkeypatch):
     """One statement in thirty fails; without retries the first loss inside a trial ends the worker."""
     from optuna.trial import TrialState

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import datetime
+import inspect
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import pathlib
 import signal
 import threading
 import time
+from typing import Any
 
 import jax
 import pytest
@@ -219,6 +221,37 @@ def test_the_time_left_goes_by_the_work_and_not_by_the_trials(tiny, monkeypatch)
     assert line(counts, before, seconds).endswith(
         f"{3600 * 4 / seconds:.0f} per hour · {left} left"
     )
+
+
+def test_trials_of_no_predicted_cost_count_alike(tiny, monkeypatch):
+    from lengthwise.sweep import _study
+
+    ran = []
+
+    def run_trial(space, row):
+        ran.append(row.trial)
+        if len(ran) > 1:
+            raise KeyboardInterrupt
+        return {"trial": row.trial, "weights": {}}
+
+    monkeypatch.setattr(_study, "run_trial", run_trial)
+    study = begin(tiny)
+    study.enqueue(2)
+    study._seconds = [0.0] * len(study._seconds)  # as of experiments of no steps
+    assert study.counts()["share"] == 0
+    with pytest.raises(KeyboardInterrupt):
+        study.work()
+    assert study.counts()["share"] == 1 / 4
+
+
+def test_another_optuna_is_left_to_its_own_way():
+    from lengthwise.sweep import take_from_the_front
+
+    class Study:
+        __slots__ = ()
+
+    take: Any = inspect.unwrap(take_from_the_front)
+    take(Study())  # sets nothing: it could not
 
 
 @pytest.mark.parametrize("ours", [True, False], ids=["ours", "Optuna's"])

@@ -17,6 +17,7 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
@@ -122,7 +123,7 @@ def main(folder: pathlib.Path) -> None:
     found["record"] = lw.read_run(folder / "device").record["device"]
     for rows in (6, 7):
         few = choose_devices(dataclasses.replace(CONFIG, batch_size=rows), None)
-        found[f"{rows} rows"] = devices_in_words(few)
+        found[f"{rows} rows"] = devices_in_words(few, jnp.zeros(()))
     for words, given in (("three", jax.devices()[:3]), ("none", [])):
         try:
             choose_devices(CONFIG, given)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 
 import jax
@@ -99,6 +100,46 @@ def test_all_damaged_is_an_error_that_touches_nothing(copy):
     assert (copy / "metrics.jsonl").read_bytes() == before
 
 
+def test_a_run_without_a_checkpoint_is_not_begun_with_other_weights(copy):
+    before = (copy / "metrics.jsonl").read_bytes()
+    shutil.rmtree(copy / "checkpoints")
+    with pytest.raises(lw.StorageError, match=r"must hold a whole checkpoint.*start the run anew"):
+        lw.resume(copy)
+    assert (copy / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["step-000000000.json", "config.json"])
+def test_stopped_before_its_config_a_run_can_be_started_again(
+    finished, tmp_path, monkeypatch, name
+):
+    import lengthwise._core._storage as storage
+
+    class Stop(BaseException):
+        pass
+
+    replace = os.replace
+
+    def stop(source, target):
+        if target.name == name:
+            shutil.copy(source, f"{source}.tmp")  # as -9 leaves it
+            raise Stop
+        replace(source, target)
+
+    directory, model = tmp_path / "run", MODEL.build(TASK.sizes, key=jr.key(0))
+    start = lambda: lw.train(TASK, model, CONFIG, HPARAMS, directory=directory, key=jr.key(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.os, "replace", stop)
+        with pytest.raises(Stop):
+            start()
+    assert list(directory.rglob("*.tmp"))
+    with pytest.raises(lw.StorageError, match=r"config.json"):
+        lw.resume(directory)
+    assert start().status == "completed"
+    for weights in ("raw", "BEMA"):
+        path = f"weights/{weights}.safetensors"
+        assert (directory / path).read_bytes() == (finished / path).read_bytes()
+
+
 def test_checkpoint_of_another_config_is_refused(copy):
     path = copy / "config.json"
     config = json.loads(path.read_text())
@@ -144,6 +185,19 @@ def test_weights_of_another_model_are_refused(tmp_path):
     deeper = dataclasses.replace(MODEL, layers=2).build(TASK.sizes, key=jr.key(0))
     with pytest.raises(lw.InputError, match=r"missing=\['blocks.1"):
         load_weights(tmp_path / "w.safetensors", deeper)
+
+
+def test_bfloat16_is_named_and_not_called_damaged(tmp_path):
+    path = tmp_path / "w.safetensors"
+    about = {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}
+    header = json.dumps({"embedding": about}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    model = MODEL.build(TASK.sizes, key=jr.key(0))
+    with pytest.raises(lw.InputError, match=r"got \(bfloat16\): convert it to float32"):
+        load_weights(path, model)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(lw.StorageError, match="damaged"):
+        load_weights(path, model)
 
 
 def test_two_writers_cannot_share_a_directory(copy):

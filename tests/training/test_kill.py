@@ -30,6 +30,15 @@ def written(directory):
 def kill_and_compare(tmp_path, kills, seed):
     whole, cut, cache = (tmp_path / name for name in ("whole", "cut", "cache"))
     assert start(whole, cache, "none")[0] == 0
+    # Of a run that begins: inside the first checkpoint's arrays, before its JSON is there, inside
+    # config.json; and of one that has a config, inside its first history.
+    begin = [("write", 1), ("rename", 2), ("write", 5), ("write", 7)]
+    for kind, moment in begin:
+        assert not (cut / "config.json").exists()
+        code, errors = start(cut, cache, kind, moment)
+        assert code == -9, (code, errors)
+    assert (cut / "config.json").exists()
+    assert not (cut / "history.csv").exists()
     moments = random.Random(seed)
     killed = 0
     for i in range(kills):

@@ -115,6 +115,7 @@ def test_ctrl_c_in_one_process_stops_both_and_both_resume(everything):
         ("different", "Every process must be given the same run"),
         ("rows", "`batch_size / accumulate % devices == 0` must hold"),
         ("unnumbered", "number the examples"),
+        ("logged", "no network"),
     ],
 )
 def test_what_one_process_refuses_all_refuse(everything, name, words):

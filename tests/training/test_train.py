@@ -99,6 +99,36 @@ def test_interrupted_then_resumed_equals_uninterrupted(tmp_path):
     assert written(tmp_path / "cut") == written(tmp_path / "whole")
 
 
+class Broken(AbstractLogger):
+    """Its service is gone after the first chunk, and when it is told of the end."""
+
+    def start(self, config, *, steps, first_step):
+        pass
+
+    def log(self, step, values):
+        raise OSError("no network")
+
+    def finish(self, record):
+        raise OSError("still no network")
+
+
+def test_an_error_reaches_the_loggers_and_a_resumed_run_measures_step_0_once(tmp_path):
+    run(tmp_path / "whole")
+    logger = Interrupter(None)
+    with pytest.raises(OSError, match=r"^no network") as caught:
+        run(tmp_path / "cut", loggers=[logger, Broken()])
+    assert caught.value.__notes__ == [
+        "A logger could not be told of it (OSError('still no network'))."
+    ]
+    assert [call[0] for call in logger.calls] == ["start", "log", "finish"]
+    assert logger.calls[-1] == ("finish", "failed")
+    # The step-0 checkpoint is the only one, and the history has its rows already.
+    (checkpoint,) = (tmp_path / "cut" / "checkpoints").glob("*.json")
+    assert checkpoint.name == "step-000000000.json"
+    lw.resume(tmp_path / "cut")
+    assert written(tmp_path / "cut") == written(tmp_path / "whole")
+
+
 def test_resuming_a_completed_run_changes_nothing(tmp_path):
     run(tmp_path / "a")
     before = written(tmp_path / "a")

@@ -20,6 +20,7 @@ import jax.random as jr
 import numpy as np
 
 import lengthwise as lw
+from lengthwise.loggers import AbstractLogger
 from lengthwise.tasks import OthelloTask, _othello
 
 
@@ -68,15 +69,31 @@ def train(task: Any, name: str, seed: int = INDEX, **change: Any) -> lw.RunResul
     directory = pathlib.Path(FOLDER) / str(INDEX) / name
     parts = 1 if task is TASKS["device"] else 2
     config = dataclasses.replace(CONFIG, accumulate=parts, **change)
-    return lw.train(task, model, config, HPARAMS, directory=directory, key=jr.key(1))
+    loggers = [Broken()] if name == "logged" else []
+    return lw.train(
+        task, model, config, HPARAMS, directory=directory, loggers=loggers, key=jr.key(1)
+    )
 
 
 def refusal(*given: Any, **change: Any) -> str:
     try:
         train(*given, **change)
-    except lw.InputError as error:
+    except (lw.InputError, OSError, RuntimeError) as error:
         return str(error)
     return "none"
+
+
+class Broken(AbstractLogger):
+    """Its service is gone after the first chunk."""
+
+    def start(self, config, *, steps, first_step):
+        pass
+
+    def log(self, step, values):
+        raise OSError("no network")
+
+    def finish(self, record):
+        pass
 
 
 class Engine:
@@ -124,6 +141,7 @@ def main(everything: bool) -> None:
             "different": refusal(TASKS["device"], "other", steps=10 + 10 * INDEX),
             "rows": refusal(TASKS["device"], "other", batch_size=3),
             "unnumbered": refusal(Unnumbered(), "other"),
+            "logged": refusal(TASKS["device"], "logged"),
         }
     print(json.dumps(found))
 

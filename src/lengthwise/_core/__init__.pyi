@@ -14,6 +14,7 @@ from ._errors import (
 )
 from ._record import (
     SCHEMA as SCHEMA,
+    UNBEGUN as UNBEGUN,
     RunFiles as RunFiles,
     RunRecord as RunRecord,
     provenance as provenance,

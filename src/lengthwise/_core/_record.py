@@ -26,6 +26,14 @@ from ._storage import read_csv, read_json, read_lines
 
 
 SCHEMA = 1
+UNBEGUN = (
+    ".lock",
+    "checkpoints",
+    "checkpoints/step-000000000.*",
+    "checkpoints/.step-000000000.*.tmp",
+    ".config.json-*.tmp",
+)
+"""What a run leaves that is killed before it has a config, which is written after its first checkpoint."""
 
 
 @dataclass(frozen=True)

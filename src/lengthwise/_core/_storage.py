@@ -3,12 +3,13 @@
 import contextlib
 import csv
 import errno
+import fnmatch
 import io
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ._errors import InputError, StorageError
@@ -158,13 +159,18 @@ def sole_writer(directory: pathlib.Path) -> Iterator[None]:
         lock.release()
 
 
-def new_directory(path: pathlib.Path) -> pathlib.Path:
+def new_directory(path: pathlib.Path, *, may_hold: Collection[str] = ()) -> pathlib.Path:
     """Make sure that `path` can become a run directory.
 
-    **Raises:** `InputError` if it exists and holds anything but the lock of a run that never began.
+    **Arguments:**
+
+    - `path`: the directory.
+    - `may_hold`: patterns of names relative to it that do not matter. (Keyword only argument.)
+
+    **Raises:** `InputError` if it exists and holds anything else.
     """
     with storage_errors(path):
-        if path.exists() and (not path.is_dir() or _holds_anything(path)):
+        if path.exists() and (not path.is_dir() or _holds_more(path, may_hold)):
             raise InputError(
                 f"`{path}` must be a new directory, but it exists: resume that run (`lengthwise "
                 f"train --resume {path}`), or choose another `--out`."
@@ -177,24 +183,29 @@ def new_directory(path: pathlib.Path) -> pathlib.Path:
 def whole_directory(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A folder to write into, which becomes `path` when the block ends, and is removed if it fails.
 
-    **Raises:** `InputError` if `path` exists and is not empty.
+    **Raises:** `InputError` if `path` exists and is not empty, or is the current directory.
     """
     with storage_errors(path):
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        whole = path.resolve()  # `.` has no name, and a link is no folder
+        here = whole == pathlib.Path.cwd()  # which cannot be replaced
+        if whole.exists() and (here or not whole.is_dir() or any(whole.iterdir())):
             raise InputError(
                 f"`{path}` must be a new directory, but it exists: choose another `--out`."
             )
-    unfinished = path.parent / f".{path.name}-{os.getpid()}.tmp"
+    unfinished = whole.parent / f".{whole.name}-{os.getpid()}.tmp"
     try:
         with storage_errors(path):
             unfinished.mkdir(parents=True)
         yield unfinished
         with storage_errors(path):
-            os.replace(unfinished, path)
+            if whole.exists():
+                whole.rmdir()  # an empty one, which Windows does not replace
+            os.replace(unfinished, whole)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
 
 
-def _holds_anything(directory: pathlib.Path) -> bool:
-    return any(entry.name != ".lock" for entry in directory.iterdir())
+def _holds_more(directory: pathlib.Path, known: Collection[str]) -> bool:
+    names = (entry.relative_to(directory).as_posix() for entry in directory.rglob("*"))
+    return any(not any(fnmatch.fnmatchcase(name, pattern) for pattern in known) for name in names)

@@ -46,6 +46,12 @@ class DistributedOptions:
             jax.distributed.initialize(self.coordinator, self.processes, self.process_index)
         except (ValueError, RuntimeError) as error:
             about = str(error).splitlines()[0].rstrip(".")
+            if any(words in about for words in ("must be called before", "only be called once")):
+                raise InputError(
+                    "The processes of a run must find each other before anything is computed, but this "
+                    "one has used JAX already: start each by a command of its own, or call "
+                    "`jax.distributed.initialize` first and leave the options out."
+                ) from None
             raise InputError(
                 f"The processes of a run must find each other, but did not ({about}): give each "
                 "`--coordinator HOST:PORT --processes N --process-index I`."

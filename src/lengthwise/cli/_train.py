@@ -41,7 +41,7 @@ class Train:
     """Make the HTML page of the run."""
     loggers: Annotated[tuple[Component, ...], tyro.conf.arg(metavar="[MODULE:CLASS ...]")] = ()
     """Where else progress is sent, such as `lengthwise.loggers:TensorBoard`."""
-    processes: Distributed = DistributedOptions()
+    distributed: Distributed = DistributedOptions()
     common: Common = CommonOptions()
 
     @classmethod
@@ -68,7 +68,7 @@ class Train:
         from ._run import resume_run, train_run
 
         start_jax(self.common.compile_cache)
-        self.processes.join()
+        self.distributed.join()
         own = [component.build() for component in self.loggers]
         if self.resume is not None:
             return resume_run(self.resume, own, report=self.report)

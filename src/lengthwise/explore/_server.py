@@ -73,7 +73,7 @@ def _handler(explorer: Explorer, document: bytes, nonce: str) -> type[BaseHTTPRe
                 return
             try:
                 question = json.loads(data)
-            except ValueError:  # of the decoding too
+            except (ValueError, RecursionError):  # of the decoding too, and nested too deeply
                 return self._refuse(HTTPStatus.BAD_REQUEST, "A question must be JSON: correct it.")
             try:
                 values = json.dumps(explorer.answer(question), allow_nan=False).encode()
@@ -105,10 +105,13 @@ def _handler(explorer: Explorer, document: bytes, nonce: str) -> type[BaseHTTPRe
                 self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "A question must be JSON.")
             elif not length.isdecimal():
                 self._refuse(HTTPStatus.LENGTH_REQUIRED, "A question must say its length.")
-            elif int(length) > MOST_BYTES:
+            elif (
+                len(length) > 12 or int(length) > MOST_BYTES
+            ):  # Python reads no number of 5,000 digits
+                got = length if len(length) <= 12 else f"{length[:12]}..."
                 self._refuse(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"A question must have {MOST_BYTES} bytes at most, but got ({length}): shorten it.",
+                    f"A question must have {MOST_BYTES} bytes at most, but got ({got}): shorten it.",
                 )
             else:
                 return self.rfile.read(int(length))

@@ -13,7 +13,7 @@ from ._split import split_arrays
 from ._vocabulary import squares_of, vocabulary_of
 
 
-SCHEMA = 1
+EXPORT_SCHEMA = 1
 WEIGHTS = "weights.safetensors"
 """The file of the weights, beside `config.json`."""
 
@@ -34,7 +34,8 @@ def export_model(
     - `directory`: must not exist, or be empty.
     - `model`: any for the layout `lengthwise`; for the others a `Transformer` that they can express.
     - `task`: what it was trained on; it says how tokens are numbered.
-    - `layout`: `lengthwise`, `mingpt` or `transformer-lens`. (Keyword only argument.)
+    - `layout`: `lengthwise`, `mingpt`, `transformer-lens` or `transformer-lens-4`. (Keyword only
+      argument.)
     - `weights`: what they are called, such as the name of an average. (Keyword only argument.)
     - `seen`: the longest training length, if there was one. (Keyword only argument.)
 
@@ -45,7 +46,7 @@ def export_model(
     **Raises:** `InputError` for a model or task that the layout cannot express, naming the fields.
     """
     about = {
-        "schema": SCHEMA,
+        "schema": EXPORT_SCHEMA,
         "layout": layout,
         "weights": weights,
         "seen": seen,

@@ -12,7 +12,7 @@ from .._core import InputError, StorageError, construct, read_json, storage_erro
 from ..models import AbstractModel, Transformer, TransformerConfig, mingpt_config
 from ..tasks import AbstractTask
 from ..training import arrays_from_bytes, tree_from_bytes
-from ._export import SCHEMA, WEIGHTS
+from ._export import EXPORT_SCHEMA, WEIGHTS
 from ._layout import AbstractLayout, count_blocks, our_arrays, their_arrays
 from ._layouts import layout_with
 from ._split import merged_model, split_arrays
@@ -73,7 +73,11 @@ def import_model(
     else:
         arrays = arrays_from_bytes(data, source=file)
         layout = layout_with(set(arrays), source=file)
-        model, task = _translated(layout, arrays, arguments, task, heads, gelu, source=file)
+        arguments = {n: value for n, value in arguments.items() if value is not None}
+        # Other tools have no word for them, and weights do not show them.
+        kept = construct(about["model"]).activations if about else "float32"
+        given = task, heads, gelu, kept
+        model, task = _translated(layout, arrays, arguments, *given, source=file)
         name = layout.name
     longest = task.lengths()[-1]
     if seen is not None and seen not in task.lengths():
@@ -94,10 +98,11 @@ def _about(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if isinstance(about, dict) and "layout" not in about:
         return {}, about
     names = ("layout", "weights", "seen", "task", "model")
-    if not isinstance(about, dict) or about.get("schema") != SCHEMA or not set(names) <= set(about):
+    ours = isinstance(about, dict) and about.get("schema") == EXPORT_SCHEMA
+    if not ours or not set(names) <= set(about) or not isinstance(about.get("arguments", {}), dict):
         raise StorageError(
-            f"`{file}` must be a config of schema {SCHEMA} with ({', '.join(names)}), or the arguments of "
-            "another tool, but it is neither: export the weights again."
+            f"`{file}` must be a config of schema {EXPORT_SCHEMA} with ({', '.join(names)}), or the "
+            "arguments of another tool, but it is neither: export the weights again."
         )
     return about, about.get("arguments", {})
 
@@ -123,6 +128,7 @@ def _translated(
     task: AbstractTask | None,
     heads: int | None,
     gelu: str | None,
+    activations: str,
     *,
     source: str,
 ) -> tuple[Transformer, AbstractTask]:
@@ -144,7 +150,12 @@ def _translated(
             f"`{missing}` must be given, as nothing in `{source}` says it: the published OthelloGPT has "
             f"`--{missing} {known}`."
         )
+    if not isinstance(heads, int) or heads < 1:
+        raise InputError(
+            f"`heads` of `{source}` must be a number of 1 or more, but got ({heads!r}): correct it."
+        )
     config = _config(layout, theirs, heads=heads, gelu=gelu, source=source)
+    config = dataclasses.replace(config, activations=activations)
     built = config.build(task.sizes, key=jr.key(0))
     template = split_arrays(built)
     template["embedding"] = vocabulary.spread_rows(template["embedding"])
@@ -173,7 +184,7 @@ def _config(
     width = theirs[layout.parts()[0].theirs].shape[1]
     inner = [part.theirs for part in layout.parts() if part.ours == "blocks.{n}.mlp.up.bias"]
     hidden = theirs.get(inner[0].format(n=0), np.zeros(4 * width)).size
-    if hidden % width:
+    if width < 1 or hidden % width:
         raise InputError(
             f"`{source}` must be of an MLP whose hidden width is a multiple of the width, but got "
             f"({hidden=}, {width=})."

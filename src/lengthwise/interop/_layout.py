@@ -106,7 +106,7 @@ def our_arrays(
     - `like`: their arrays of a model of this config, for names, shapes and dtypes.
     - `source`: the file, for errors. (Keyword only argument.)
 
-    **Raises:** `InputError` for another name, shape or dtype.
+    **Raises:** `InputError` for another name, shape or dtype, and for what is not finite.
     """
     if set(theirs) != set(like):
         missing, surplus = sorted(set(like) - set(theirs)), sorted(set(theirs) - set(like))
@@ -123,10 +123,20 @@ def our_arrays(
                 f"other arrays say, but got {got.dtype}{list(got.shape)}: name its task by `--task` and "
                 "its heads by `--heads`, or convert it."
             )
+        check_finite(name, got, source=source)
     return {
         ours: part.form.here(theirs[name], config.heads)
         for name, ours, part in _named(layout, config.layers)
     }
+
+
+def check_finite(name: str, array: np.ndarray, *, source: str) -> None:
+    """Refuse weights that are not numbers."""
+    if not np.isfinite(array).all():
+        raise InputError(
+            f"`{source}` must hold finite numbers, but `{name}` has "
+            f"({int((~np.isfinite(array)).sum())}) that are not: use another copy."
+        )
 
 
 def expressible(layout: AbstractLayout, model: AbstractModel) -> Transformer:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._core import InputError
 from ..models import TransformerConfig
-from ._layout import TURNED, AbstractLayout, Form, Part, count_blocks
+from ._layout import TURNED, AbstractLayout, Form, Part, check_finite, count_blocks
 
 
 COLUMNS_BY_HEAD = Form(
@@ -215,7 +215,8 @@ def _check(arguments: Mapping[str, Any], source: str) -> None:
                 f"({name}={value!r}): only models of the shape of OthelloGPT are read."
             )
     width, scale = arguments.get("d_head", 1), arguments.get("attn_scale", -1)
-    if scale != -1 and not math.isclose(scale, math.sqrt(width)):
+    numbers = all(isinstance(x, int | float) for x in (width, scale)) and width > 0
+    if scale != -1 and not (numbers and math.isclose(scale, math.sqrt(width))):
         raise InputError(
             f"`{source}` must be of a model with `attn_scale == sqrt(d_head)`, but got "
             f"(attn_scale={scale!r}, d_head={width!r}): only models of the shape of OthelloGPT are read."
@@ -225,7 +226,7 @@ def _check(arguments: Mapping[str, Any], source: str) -> None:
 def _gelu(arguments: Mapping[str, Any]) -> str | None:
     theirs = arguments.get("act_fn")
     ours = {name: gelu for gelu, name in GELUS.items()} | {"gelu_pytorch_tanh": "tanh"}
-    if theirs is not None and theirs not in ours:
+    if theirs is not None and not (isinstance(theirs, str) and theirs in ours):
         raise InputError(
             f"`act_fn` must be one of {sorted(ours)}, but got (act_fn={theirs!r}): only models with a "
             "GELU are read."
@@ -254,7 +255,18 @@ def _completed(
             whole[f"{norm}.{ends[1]}"] = np.zeros(len(matrix), matrix.dtype)
     constant = whole.pop(bias, None)
     shift = f"ln_final.{ends[1]}"
-    if constant is not None and constant.any() and shift in whole:
+    if constant is None or shift not in whole:
+        return whole
+    shapes = {unembedding: matrix.shape, shift: matrix.shape[:1], bias: matrix.shape[1:]}
+    for name, shape in shapes.items():
+        got = constant if name == bias else whole[name]
+        if got.shape != shape or got.dtype != np.float32:
+            raise InputError(
+                f"`{source}` must hold `{name}` as float32{list(shape)}, as its unembedding says, but got "
+                f"{got.dtype}{list(got.shape)}: convert it."
+            )
+        check_finite(name, got, source=source)
+    if constant.any():
         whole[shift] = whole[shift] + _shift(matrix, constant, bias, source)
     return whole
 
@@ -265,18 +277,13 @@ def _shift(matrix: np.ndarray, constant: np.ndarray, bias: str, source: str) -> 
     Folding makes the bias of such a shift, so it can be undone where the unembedding has its rank.
     """
     wide = matrix.astype(np.float64)
-    if constant.shape != wide.shape[1:]:
-        raise InputError(
-            f"`{source}` must hold `{bias}` with one number a token ({wide.shape[1]}), but got "
-            f"{list(constant.shape)}: it is damaged."
-        )
     found = np.linalg.lstsq(wide.T, constant.astype(np.float64), rcond=None)[0]
     shift = found.astype(matrix.dtype)
     off = np.abs(shift.astype(np.float64) @ wide - constant).max()
     # Rounding of the shift and of the bias itself, to their own dtype.
     unit = float(np.finfo(matrix.dtype).eps)
     allowed = unit * (np.abs(found) @ np.abs(wide) + np.abs(constant)).max()
-    if off > allowed:
+    if not off <= allowed:
         raise InputError(
             f"`{source}` must have a `{bias}` that a shift of the last norm can give, but it is off by "
             f"({off:.2g}): our models have no bias of logits."

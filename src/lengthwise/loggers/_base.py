@@ -22,4 +22,7 @@ class AbstractLogger(abc.ABC):
 
     @abc.abstractmethod
     def finish(self, record: Mapping[str, Any]) -> None:
-        """The run ended; `record` is that of `record.json`."""
+        """The run ended, with `status`, `message` and `steps` as in `record.json`.
+
+        The status is "failed" if an error ended it, which there is no record of.
+        """

@@ -25,10 +25,10 @@ def attention_weights(
     positions, params = model.positions, model.position_params
     places = positions.places(tokens.shape, key=None)
     x = model.embed(jnp.asarray(tokens), places)
+    streams = model.streams(x, places, DropoutRates(), [None] * len(model.blocks))
     found = []
-    for block in model.blocks:
+    for block, x in zip(model.blocks, streams[:-1], strict=True):
         norm = block.norm_attention
         seen = norm(x) if block.norm == "pre" and norm is not None else x
         found.append(block.attention.attend(seen, positions, params, places)[0])
-        x = block(x, positions, params, places, DropoutRates(), key=None)
     return tuple(found)

@@ -16,17 +16,12 @@ def residual_streams(
 
     - `tokens`: inputs, of the shapes that the model takes.
 
-    **Returns:** `layers + 1` arrays `(*batch, len, width)`. The last one is read by the unembedding, after
-    the final norm if the model has one.
+    **Returns:** `layers + 1` arrays `(*batch, len, width)`, of the dtype of the activations. The last one
+    is read by the unembedding, after the final norm if the model has one.
 
     **Example:** `residual_streams(model, jnp.array([[3, 1, 2]]))[0]`, the embeddings with positions.
     """
     check_length(tokens, model.sizes)
-    positions, params = model.positions, model.position_params
-    places = positions.places(tokens.shape, key=None)
-    x = positions.embed(params, model.embedding[jnp.asarray(tokens)], places)
-    found = [x]
-    for block in model.blocks:
-        x = block(x, positions, params, places, DropoutRates(), key=None)
-        found.append(x)
-    return tuple(found)
+    places = model.positions.places(tokens.shape, key=None)
+    x = model.embed(jnp.asarray(tokens), places)
+    return model.streams(x, places, DropoutRates(), [None] * len(model.blocks))

@@ -1,5 +1,6 @@
 """The decoder transformer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -76,8 +77,7 @@ class Transformer(AbstractModel):
         places = self.positions.places(tokens.shape, key=place_key)
         x = self.embed(tokens, places)
         x = _dropout(x, rates.embedding, key=embedding_key)
-        for block, block_key in zip(self.blocks, keys, strict=True):
-            x = block(x, self.positions, self.position_params, places, rates, key=block_key)
+        x = self.streams(x, places, rates, keys)[-1]
         x = x.astype(at_least_float32(x.dtype))  # to the end: the last product is a small one
         if self.norm_final is not None:
             x = self.norm_final(x)
@@ -89,6 +89,20 @@ class Transformer(AbstractModel):
         """Tokens and positions as the first block reads them, in the dtype of the activations."""
         x = self.positions.embed(self.position_params, self.embedding[tokens], places)
         return x.astype(jnp.bfloat16) if self.config.activations == "bfloat16" else x
+
+    def streams(
+        self,
+        x: Float[Array, "*batch len width"],
+        places: Int[Array, "*#batch len"],
+        rates: DropoutRates,
+        keys: Sequence[PRNGKeyArray | None],
+    ) -> tuple[Float[Array, "*batch len width"], ...]:
+        """`x`, and what comes out of every block; `keys` are one a block, for dropout."""
+        found = [x]
+        for block, key in zip(self.blocks, keys, strict=True):
+            x = block(x, self.positions, self.position_params, places, rates, key=key)
+            found.append(x)
+        return tuple(found)
 
     def unembedding_matrix(self) -> Float[Array, "width vocab"]:
         """U: the unembedding, or the transposed embedding of the output tokens where tied."""

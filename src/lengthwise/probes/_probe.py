@@ -158,7 +158,8 @@ def _streams(model: Transformer) -> Streams:
 
 @eqx.filter_jit
 def _stacked(model: Transformer, tokens: Int[Array, "batch len"]) -> Array:
-    return jnp.stack(residual_streams(model, tokens))
+    streams = jnp.stack(residual_streams(model, tokens))
+    return streams.astype(jnp.promote_types(streams.dtype, jnp.float32))  # SciPy has no bfloat16
 
 
 def _passes(function: Streams, games: _Games, size: int):

@@ -86,12 +86,13 @@ class Study:
         drawn = attributes["draws"] * (1 + twins)
         asked = len(attributes["rows"]) if "rows" in attributes else drawn
         equal = (len(done) + len(failed)) / max(asked, 1)  # with a sampler of Optuna
+        total = sum(work.values())  # none of no steps, too
         return {
             "rows": asked,
             "done": len(done),
             "running": sum(t.state == TrialState.RUNNING for t in trials),
             "failed": len(failed - done),
-            "share": behind / sum(work.values()) if work else equal,
+            "share": behind / total if total else equal,
         }
 
     def errors(self) -> list[str]:

@@ -142,7 +142,8 @@ def work_here(study: Study, *, poll: float = 2.0, population: int | None = None)
         raise cause from None
     finally:
         if main:
-            signal.signal(signal.SIGTERM, before)
+            # None: a handler that is not Python's.
+            signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _killed(index: int, code: int, again: bool) -> str:
@@ -175,6 +176,9 @@ def _starter(
 @contextlib.contextmanager
 def _deaf() -> Iterator[None]:
     """What starts in here never hears a Ctrl-C, which goes to a whole terminal: its parent stops it."""
+    if sys.platform == "win32":  # which has no masks: a worker there hears it, and ends too
+        yield
+        return
     multiprocessing.resource_tracker.ensure_running()  # its start would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 from .._core import require
 from ._config import TrainingConfig
@@ -72,6 +72,8 @@ def choose_devices(config: TrainingConfig, given: Sequence[Any] | None) -> Devic
     """
     rows = config.batch_size // config.accumulate
     processes = jax.process_count()
+    if given is not None and processes == 1 and list(given) == [_default_device()]:
+        return None
     if given is None and processes == 1:
         if jax.config.jax_default_device is not None:  # pyright: ignore[reportAttributeAccessIssue]
             return None  # `jax.default_device` names one
@@ -105,15 +107,28 @@ def choose_devices(config: TrainingConfig, given: Sequence[Any] | None) -> Devic
     return Devices(Mesh(np.array(devices), ("rows",)))
 
 
-def devices_in_words(devices: Devices | None) -> str:
-    """How many devices of which kind, for `record.json`."""
-    device = jax.devices()[0] if devices is None else devices.mesh.devices.flat[0]
-    used, found, processes = 1, len(jax.devices()), jax.process_count()
+def devices_in_words(devices: Devices | None, trained: Array) -> str:
+    """How many devices of which kind, for `record.json`.
+
+    **Arguments:**
+
+    - `devices`: as of `choose_devices`.
+    - `trained`: one of the run's arrays, which is where it was trained.
+    """
+    device = min(trained.devices(), key=lambda d: d.id)
+    used, found, processes = 1, len(jax.devices(device.platform)), jax.process_count()
     if devices is not None:
         used = devices.mesh.size
     count = f"{used}" if used == found else f"{used} of {found}"
     several = f" in {processes} processes" if processes > 1 else ""
     return f"{count} x {device.device_kind} ({device.platform}){several}"
+
+
+def _default_device() -> Any:
+    named = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(named, str):  # a platform
+        return jax.devices(named)[0]
+    return jax.devices()[0] if named is None else named
 
 
 def _placed(tree: Tree, sharding: NamedSharding) -> Tree:

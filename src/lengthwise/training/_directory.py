@@ -19,7 +19,6 @@ from .._core import (
 from ..evaluation import forward_traces
 from ._checkpoint import load_checkpoint
 from ._chunk import TrainState, chunk_traces
-from ._devices import Devices, devices_in_words
 from ._processes import by_first
 from ._result import RunResult
 from ._weights import save_weights
@@ -28,31 +27,27 @@ from ._weights import save_weights
 def restored(
     files: RunFiles, state: TrainState, described: dict[str, Any]
 ) -> tuple[TrainState, float, list[dict[str, Any]], list[dict[str, Any]]]:
-    """The newest checkpoint if there is one, the time used so far, and the tables up to there.
+    """The newest checkpoint, the time used so far, and the tables up to there.
 
     The state is that of process 0, and the others' is left as it is.
+
+    **Raises:** `StorageError` if there is no whole checkpoint.
     """
     found = [state]
 
     def read() -> list[Any]:
-        files.checkpoints.mkdir(exist_ok=True)
-        seconds = 0.0
-        if any(files.checkpoints.glob("step-*.json")):
-            found[0], extra = load_checkpoint(files, state, described)
-            seconds = extra["seconds"]
+        found[0], extra = load_checkpoint(files, state, described)
         history = _rewind(files, int(found[0].step))
-        return [seconds, history, read_lines(files.metrics)]
+        return [extra["seconds"], history, read_lines(files.metrics)]
 
     seconds, history, metrics = by_first(read)
     return found[0], seconds, history, metrics
 
 
-def write_result(
-    files: RunFiles, result: RunResult, traces: dict[str, int], devices: Devices | None
-) -> None:
+def write_result(files: RunFiles, result: RunResult, traces: dict[str, int], device: str) -> None:
     """The weights, the evaluation and the record of a run that ended.
 
-    `traces` are the counts of compilations when it began.
+    `traces` are the counts of compilations when it began, `device` says where it was trained.
     """
     for name, weights in result.models.items():
         save_weights(files.weights(name), weights)
@@ -76,7 +71,7 @@ def write_result(
                 "chunk": chunk_traces() - traces["chunk"],
                 "forward": forward_traces() - traces["forward"],
             },
-            "device": devices_in_words(devices),
+            "device": device,
         }
         | provenance(),
     )

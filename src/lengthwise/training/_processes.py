@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from .._core import InputError, LengthwiseError, StorageError
+from .._core import InputError, StorageError
 from ._weights import tree_from_bytes, tree_to_bytes
 
 
@@ -20,6 +20,8 @@ Tree = TypeVar("Tree", bound=PyTree)
 
 LONGEST_BLOCK = 2**24
 """Bytes of one broadcast; a long text or tree is sent in several, so that it needs little memory."""
+REFUSALS = {"storage": StorageError, "input": InputError}
+"""Errors that are raised again as what they are."""
 
 
 def by_first(action: Callable[[], Any]) -> Any:
@@ -29,23 +31,27 @@ def by_first(action: Callable[[], Any]) -> Any:
 
     - `action`: called in process 0 alone; returns JSON values.
 
-    **Raises:** the `LengthwiseError` that `action` raises, in every process.
+    **Raises:** what `action` raises, in every process; in the others a `RuntimeError` that names it,
+    if it is no `LengthwiseError`.
     """
     if jax.process_count() == 1:
         return action()
-    own: LengthwiseError | None = None
-    outcome: dict[str, Any] = {}
+    own: Exception | None = None
+    data = b""
     if is_first():
         try:
-            outcome = {"value": action()}
-        except LengthwiseError as error:
+            data = json.dumps({"value": action()}).encode()
+        except Exception as error:  # whatever it is, the others must not wait for what never comes
             own = error
-            outcome = {"storage": isinstance(error, StorageError), "text": str(error)}
-    outcome = json.loads(_broadcast(json.dumps(outcome).encode()))
+            data = json.dumps({"kind": _kind(error), "text": str(error)}).encode()
+    outcome = json.loads(_broadcast(data))
     if own is not None:
         raise own
-    if "text" in outcome:
-        raise (StorageError if outcome["storage"] else InputError)(outcome["text"])
+    if "kind" in outcome:
+        kind, text = outcome["kind"], outcome["text"]
+        if kind in REFUSALS:
+            raise REFUSALS[kind](text)
+        raise RuntimeError(f"Process 0 failed ({kind}: {text}): see what it printed.")
     return outcome["value"]
 
 
@@ -72,12 +78,27 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def _kind(error: Exception) -> str:
+    found = [name for name, kind in REFUSALS.items() if isinstance(error, kind)]
+    return found[0] if found else type(error).__name__
+
+
+def _halves(size: int) -> np.ndarray:
+    """A size in two words, as JAX has no 64 bits by default."""
+    return np.array([size % 2**32, size // 2**32], np.uint32)
+
+
+def _whole(halves: np.ndarray) -> int:
+    low, high = (int(half) for half in halves)
+    return low + 2**32 * high
+
+
 def _broadcast(data: bytes) -> bytes:
     """`data` of process 0, in every process; what the others give is left unread."""
     from jax.experimental import multihost_utils
 
     send = multihost_utils.broadcast_one_to_all
-    size = int(send(np.array([len(data)], np.uint32))[0])
+    size = _whole(np.asarray(send(_halves(len(data)))))
     block = min(max(1024, 2 ** (size - 1).bit_length()), LONGEST_BLOCK)  # few shapes, few programs
     padded = np.zeros(-(-size // block) * block, np.uint8)
     if is_first():

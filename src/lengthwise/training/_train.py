@@ -15,6 +15,7 @@ from jaxtyping import PRNGKeyArray
 
 from .._core import (
     SCHEMA,
+    UNBEGUN,
     InputError,
     RunFiles,
     append_lines,
@@ -40,12 +41,13 @@ from ._chunk import (
     make_chunk,
 )
 from ._config import Hparams, TrainingConfig, check_hparams
-from ._devices import Devices, choose_devices
+from ._devices import Devices, choose_devices, devices_in_words
 from ._directory import restored, write_result
 from ._feed import check_numbered, make_feed
 from ._interrupts import interrupts
+from ._listeners import Listeners, listening
 from ._meter import Meter, average_names, divergence, metric_rows
-from ._processes import by_first, in_any, is_first, tree_of_first
+from ._processes import by_first, in_any, tree_of_first
 from ._result import RunResult, Status
 from ._streams import stream
 
@@ -90,20 +92,20 @@ def train(
     if jax.process_count() > 1:
         check_numbered(task)
         _check_same(describe_run(task, model, config, hparams, key=key))
-    if directory is None:
-        return _run(task, model, config, hparams, None, {}, loggers, spread, key=key)
-    files = RunFiles(pathlib.Path(directory))
+    files = None if directory is None else RunFiles(pathlib.Path(directory))
     with contextlib.ExitStack() as held:
+        listeners = held.enter_context(listening(loggers))
+        run = ft.partial(_run, task, model, config, hparams)
+        if files is None:
+            return run(None, {}, listeners, spread, key=key)
 
         def begin() -> dict[str, Any]:
-            new_directory(files.path)
+            new_directory(files.path, may_hold=UNBEGUN)
             described = describe_run(task, model, config, hparams, key=key)
             held.enter_context(sole_writer(files.path))
-            write_json(files.config, described)
             return described
 
-        described = by_first(begin)
-        return _run(task, model, config, hparams, files, described, loggers, spread, key=key)
+        return run(files, by_first(begin), listeners, spread, key=key)
 
 
 def resume(
@@ -117,6 +119,9 @@ def resume(
     The final weights are those of an uninterrupted run, byte for byte, on the same machine and
     versions; on other devices, or in another number of processes, up to rounding. A completed run is
     evaluated again and returned. Of several processes only the first reads the directory.
+
+    **Raises:** `StorageError` if there is no run or no whole checkpoint: the weights that it began with
+    are nowhere else.
     """
     files = RunFiles(pathlib.Path(directory))
     described = by_first(lambda: read_json(files.config))
@@ -126,8 +131,10 @@ def resume(
     if jax.process_count() > 1:
         check_numbered(task)
     with contextlib.ExitStack() as held:
+        listeners = held.enter_context(listening(loggers))
         by_first(lambda: held.enter_context(sole_writer(files.path)))
-        return _run(task, model, config, hparams, files, described, loggers, spread, key=key)
+        run = ft.partial(_run, task, model, config, hparams, resumed=True)
+        return run(files, described, listeners, spread, key=key)
 
 
 def _run(
@@ -137,9 +144,10 @@ def _run(
     hparams: Hparams,
     files: RunFiles | None,
     described: dict[str, Any],
-    loggers: Sequence[AbstractLogger],
+    listeners: Listeners,
     devices: Devices | None,
     *,
+    resumed: bool = False,
     key: PRNGKeyArray,
 ) -> RunResult:
     check_lengths(task, config.lengths.build())
@@ -148,13 +156,11 @@ def _run(
     seconds = 0.0
     history: list[dict[str, Any]] = []
     metrics: list[dict[str, Any]] = []
-    if files is not None:
+    if files is not None and resumed:
         state, seconds, history, metrics = restored(files, state, described)
     state = tree_of_first(state)
     done = int(state.step)
-    loggers = loggers if is_first() else ()
-    for logger in loggers:
-        logger.start(described, steps=config.steps, first_step=done)
+    listeners.start(described, steps=config.steps, first_step=done)
 
     place, here = _same, _same  # put on all devices of the run, and take this process's own copy
     if devices is not None:
@@ -179,10 +185,12 @@ def _run(
     status: Status = "completed"
     message = f"{config.steps} steps"
     traces = {"chunk": chunk_traces(), "forward": forward_traces()}
-    if done == 0:
-        if config.evaluate_every:
-            watch(state)
+    if files is not None and not resumed:
         save(state)
+        # After the first checkpoint: what has a config can be resumed with the weights it began with.
+        by_first(ft.partial(write_json, files.config, described))
+    if done == 0 and config.evaluate_every and not history:
+        watch(state)
 
     starts = range(done, config.steps, config.chunk_steps)
     make = lambda first: make_feed(task, config, first, devices=devices, key=train_key)
@@ -210,8 +218,7 @@ def _run(
             last = done == config.steps
             if last or (config.checkpoint_every and done % config.checkpoint_every == 0):
                 save(state)
-            for logger in loggers:
-                logger.log(done, values)
+            listeners.log(done, values)
             if in_any(interrupted.is_set()) and not last:
                 save(state)
                 status = "interrupted"
@@ -228,10 +235,9 @@ def _run(
         directory=None if files is None else files.path,
     )
     if files is not None:
-        by_first(lambda: write_result(files, result, traces, devices))
-    record = {"status": status, "message": message, "steps": done}
-    for logger in loggers:
-        logger.finish(record)
+        device = devices_in_words(devices, here(state).step)
+        by_first(lambda: write_result(files, result, traces, device))
+    listeners.finish({"status": status, "message": message, "steps": done})
     return result
 
 
@@ -264,11 +270,7 @@ def load_config(
 
 
 def described_model(described: dict[str, Any], task: AbstractTask) -> AbstractModel:
-    """A model of the config's structure; its weights are to be loaded.
-
-    Until then they are drawn from the stream "model" of the run's key, as the command line does, so
-    that a run of it that was killed before its first checkpoint begins again with the same ones.
-    """
+    """A model of the config's structure; its weights are to be loaded."""
     key = jr.wrap_key_data(jnp.asarray(described["key"], jnp.uint32))
     return construct(described["model"]).build(task.sizes, key=stream(key, "model"))
 

@@ -13,6 +13,10 @@ from jaxtyping import PyTree
 from .._core import InputError, StorageError, storage_errors, write_bytes
 
 
+NOT_OF_NUMPY = {"BF16": "bfloat16", "F8_E4M3": "float8_e4m3", "F8_E5M2": "float8_e5m2"}
+"""Types of the format that NumPy cannot hold."""
+
+
 def tree_to_bytes(tree: PyTree) -> bytes:
     """The arrays of `tree` in the safetensors format, each named by its path, as `blocks.0.mlp.up`."""
     return arrays_to_bytes(tree_to_arrays(tree))
@@ -32,10 +36,19 @@ def arrays_to_bytes(arrays: dict[str, np.ndarray]) -> bytes:
 def arrays_from_bytes(data: bytes, *, source: str) -> dict[str, np.ndarray]:
     """The named arrays of `data`.
 
-    **Raises:** `StorageError` if the data are cut short or damaged.
+    **Raises:** `StorageError` if the data are cut short or damaged, `InputError` if they are of a dtype
+    that NumPy has not.
     """
     try:
+        dtypes = {about["dtype"] for _, about in safetensors.deserialize(data)}
+        if foreign := sorted(dtypes & NOT_OF_NUMPY.keys()):
+            raise InputError(
+                f"`{source}` must hold numbers that NumPy has, but got "
+                f"({', '.join(NOT_OF_NUMPY[name] for name in foreign)}): convert it to float32."
+            )
         return safetensors.numpy.load(data)
+    except InputError:  # a `ValueError` too
+        raise
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise StorageError(
             f"`{source}` must be a whole safetensors file, but it is damaged ({error}): use another "

@@ -130,7 +130,7 @@ def test_probes_in_the_terminal(tmp_path):
 def test_committed_tables_are_read():
     """They were written before the coverage was measured."""
     tables = sorted(RECORDS.rglob("*.csv"))
-    assert len(tables) >= 5
+    assert len(tables) >= 2
     for path in tables:
         assert read_csv(path)
 

@@ -234,7 +234,7 @@ CLAIM = Claim(
     " error, and the best one found is within 3 times that floor in every case. It does not "
     "hold if a construction fails or a model is below its floor; else it is undecided.",
     differs="The floors below the bounds are ours (docs/theory.md); the search is over v = 5 to 8, and "
-    "was run before, as experiments/floors.py, when this rule was written.",
+    "had been run before, by an earlier script, when this rule was written.",
     parts=parts,
     run=run,
     judge=judge,

@@ -14,7 +14,7 @@ from ._presets import PRESETS
 
 @dataclass(frozen=True)
 class Demo:
-    """Run a main job (a minute; of Othello four) and show its figure, or show it again."""
+    """Run a main job (a minute; Othello: four) and show its figure, or show it again."""
 
     task: tyro.conf.Positional[Literal["set-complement", "othello"]] = "set-complement"
     """What is learned: the absent tokens, or the legal moves of random 6x6 games."""

@@ -266,15 +266,15 @@ def test_twenty_random_kills(tiny, cached):
     from lengthwise.sweep import design
 
     killed = []
-    rows = design(tiny, 20, 0)
+    rows = design(tiny, 100, 0)  # so many that a quick machine is not done before the last kill
     kill = disturbed.kill_again_and_again(killed, kills=20, seed=0)
-    study = disturbed.run_disturbed(tiny, "sqlite:///s.db", draws=20, workers=3, disturb=kill)
+    study = disturbed.run_disturbed(tiny, "sqlite:///s.db", draws=100, workers=3, disturb=kill)
     assert len(killed) == 20
     disturbed.check_once(study, rows)
     lost = disturbed.lost_by(study)
     assert set(lost) <= set(killed)
     assert max(lost.values(), default=0) <= 1
     whole = disturbed.run_disturbed(
-        tiny, "sqlite:///whole.db", draws=20, workers=2, disturb=lambda study, ended: None
+        tiny, "sqlite:///whole.db", draws=100, workers=2, disturb=lambda study, ended: None
     )
     assert disturbed.timeless(study) == disturbed.timeless(whole)

@@ -20,7 +20,7 @@ from lengthwise.loggers import AbstractLogger
 
 TASK = lw.SetComplement(6)
 CONFIG = lw.TrainingConfig(
-    steps=300,
+    steps=1000,
     chunk_steps=2,
     batch_size=4,
     lengths=lw.FixedLength(3),

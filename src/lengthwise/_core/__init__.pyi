@@ -34,3 +34,9 @@ from ._storage import (
     write_csv as write_csv,
     write_json as write_json,
 )
+from ._template import render_template as render_template
+from ._workers import (
+    cores_for as cores_for,
+    end_with_parent as end_with_parent,
+    stay_on as stay_on,
+)

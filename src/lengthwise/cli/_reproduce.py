@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from .._core import InputError, StorageError, require, sole_writer, write_bytes
+from .._core import InputError, StorageError, require, sole_writer
 from ._cache import start_jax
 from ._command import Common, CommonOptions, Outcome
 from ._exit_codes import ExitCode
@@ -95,26 +95,19 @@ class Reproduce:
     def _records(self) -> pathlib.Path:
         return self.experiments / "records" / "reproduce"
 
-    def _recorded(self, found: "Found", budget: str) -> "Record | None":
-        from ..reproduce import read_record, record_path
+    def _recorded(self, found: "Mapping[str, Found]", budget: str) -> "dict[str, Record]":
+        """The committed records of those that have one."""
+        from ..reproduce import committed_record
 
-        path = record_path(self._records, found.claim, budget)
-        if not path.exists():
-            return None
-        record = read_record(path)
-        require(
-            record.header["rule"] == found.claim.rule,
-            f"The rule of {found.claim.name} as in its record, `{path}`",
-            "a rule is not changed after its record: restore it, or remove the record and make it anew",
-            record=str(path),
-        )
-        return record
+        every = {n: committed_record(self._records, one.claim, budget) for n, one in found.items()}
+        return {name: record for name, record in every.items() if record is not None}
 
     def _list(self, found: "Mapping[str, Found]") -> Outcome:
-        values = []
+        values, records = [], self._recorded(found, "cpu")
         for name, one in found.items():
-            record = self._recorded(one, "cpu")
-            verdict = one.claim.judge(record.rows).verdict if record else "no record"
+            verdict = "no record"
+            if name in records:
+                verdict = one.claim.judge(records[name].rows).verdict
             print(f"{name:4} {verdict:14} {one.claim.title}")
             values.append({"claim": name, "title": one.claim.title, "verdict": verdict})
         return Outcome(ExitCode.COMPLETED, {"claims": values})
@@ -123,8 +116,8 @@ class Reproduce:
         from ..reproduce import rule_commit, run_claims
 
         commits = {name: rule_commit(one.path) for name, one in chosen.items() if self.record}
-        recorded = {name: self._recorded(one, self.budget) for name, one in chosen.items()}
-        kept = {name: record.done for name, record in recorded.items() if record}
+        recorded = self._recorded(chosen, self.budget)
+        kept = {name: record.done for name, record in recorded.items()}
         with sole_writer(self.out):
             done, failed = run_claims(
                 chosen, self.budget, self.out,
@@ -172,32 +165,33 @@ class Reproduce:
     def _verify(self, chosen: "Mapping[str, Found]", count: int) -> Outcome:
         import numpy as np
 
-        from ..reproduce import verify_record
+        from ..reproduce import verify_parts
 
-        rng, compared = np.random.default_rng(self.seed), []
-        for name, one in chosen.items():
-            record = self._recorded(one, self.budget)
-            if record is None:
-                print(f"{name}  has no record at the budget {self.budget}")
-                continue
-            few = min(count, len(record.done))
-            drawn = [record.done[i] for i in rng.choice(len(record.done), few, replace=False)]
-            for found in verify_record(one, drawn, workers=self.workers, start=self._start):
-                print(("" if found.holds else "MISMATCH ") + found.message, flush=True)
-                compared.append(found)
+        records = self._recorded(chosen, self.budget)
         require(
-            bool(compared),
+            bool(records),
             "A claim with a record at this budget",
             "give `--budget cpu`, or make a record",
             budget=self.budget,
         )
+        rng, drawn = np.random.default_rng(self.seed), []
+        for name, record in records.items():
+            few = min(count, len(record.done))
+            numbers = rng.choice(len(record.done), few, replace=False)
+            drawn += [(chosen[name], record.done[number]) for number in numbers]
+        for name in chosen.keys() - records.keys():
+            print(f"{name}  has no record at the budget {self.budget}")
+        compared = []
+        for found in verify_parts(drawn, workers=self.workers, start=self._start):
+            print(("" if found.holds else "MISMATCH ") + found.message, flush=True)
+            compared.append(found)
         same = sum(one.holds for one in compared)
         print(f"{same} of {len(compared)} parts are equal or within the tolerance")
         code = ExitCode.COMPLETED if same == len(compared) else ExitCode.MISMATCH
         return Outcome(code, {"parts": [vars(one) for one in compared]})
 
     def _results(self, found: "Mapping[str, Found]") -> Outcome:
-        from ..reproduce import results_page
+        from ..reproduce import write_results
 
         docs = self.experiments.parent / "docs"
         if not docs.is_dir():
@@ -205,20 +199,8 @@ class Reproduce:
                 f"`{docs}` must be the folder of the documents, but it is not there: run this in a "
                 "clone of the repository."
             )
-        records, verdicts, figures = {}, {}, {}
-        for name, one in found.items():
-            record = self._recorded(one, "cpu")
-            if record is None:
-                continue
-            records[name], verdicts[name] = record, one.claim.judge(record.rows)
-            figures[name] = []
-            for title, figure in one.claim.figures(record.rows).items():
-                path = docs / "figures" / f"{name.lower()}_{title}.svg"
-                figure.savefig(path, metadata={"Date": None})
-                figures[name].append(path.relative_to(docs).as_posix())
-        claims = {name: one.claim for name, one in found.items()}
-        page = docs / "results.md"
-        write_bytes(page, results_page(claims, records, verdicts, figures).encode())
+        records = self._recorded(found, "cpu")
+        page = write_results(docs, {name: one.claim for name, one in found.items()}, records)
         print(f"results {page}")
         return Outcome(ExitCode.COMPLETED, {"page": str(page), "claims": list(records)})
 

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-import jinja2
+from .._core import render_template
 
 
 def page(about: Mapping[str, Any]) -> tuple[str, str]:
@@ -14,12 +14,5 @@ def page(about: Mapping[str, Any]) -> tuple[str, str]:
 
     - `about`: what `Explorer.about` says.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lengthwise.explore"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     nonce = secrets.token_urlsafe(16)
-    return environment.get_template("play.html").render(about=about, nonce=nonce), nonce
+    return render_template("lengthwise.explore", "play.html", about=about, nonce=nonce), nonce

@@ -1,10 +1,9 @@
 """Looking inside a transformer: the attention weights of every layer and head."""
 
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ._config import DropoutRates
-from ._transformer import Transformer, check_length
+from ._streams import residual_streams
+from ._transformer import Transformer
 
 
 def attention_weights(
@@ -21,11 +20,9 @@ def attention_weights(
 
     **Example:** `attention_weights(model, jnp.array([[3, 1, 2]]))[0][0, :, -1]`, the last token's.
     """
-    check_length(tokens, model.sizes)
+    streams = residual_streams(model, tokens)
     positions, params = model.positions, model.position_params
     places = positions.places(tokens.shape, key=None)
-    x = model.embed(jnp.asarray(tokens), places)
-    streams = model.streams(x, places, DropoutRates(), [None] * len(model.blocks))
     found = []
     for block, x in zip(model.blocks, streams[:-1], strict=True):
         norm = block.norm_attention

@@ -50,7 +50,16 @@ class Chart:
 
 
 class NotebookFigure(Figure):
-    """A Matplotlib figure that a notebook shows, though it was made without pyplot."""
+    """A Matplotlib figure that a notebook shows, though it was made without pyplot.
+
+    It is saved in the style that it was drawn in, so that equal figures give equal bytes (of an SVG, with
+    `metadata={"Date": None}`).
+    """
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """As Matplotlib's."""
+        with house_style():
+            super().savefig(fname, **options)
 
     def _repr_png_(self) -> bytes:
         from ._export import to_bytes

@@ -2,22 +2,14 @@
 
 from typing import Any
 
-import jinja2
-
+from .._core import render_template
 from ._chart import Chart
 from ._export import inline_svg
 
 
 def page(template: str, **values: Any) -> str:
     """The page of a template in `templates`, as text; every name that it reads must be given."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lengthwise.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(**values)
+    return render_template("lengthwise.report", template, **values)
 
 
 def chart_view(chart: Chart) -> dict[str, Any]:

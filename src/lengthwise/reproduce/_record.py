@@ -7,7 +7,15 @@ import pathlib
 from dataclasses import dataclass
 from typing import Any
 
-from .._core import StorageError, describe, read_json, storage_errors, write_bytes, write_json
+from .._core import (
+    StorageError,
+    describe,
+    read_json,
+    require,
+    storage_errors,
+    write_bytes,
+    write_json,
+)
 from ._claim import Claim, Part, Row
 
 
@@ -80,6 +88,24 @@ def kept(folder: pathlib.Path, claim: Claim, part: Part) -> Done | None:
 def record_path(folder: pathlib.Path, claim: Claim, budget: str) -> pathlib.Path:
     """Where the record of a claim is committed."""
     return folder / f"{claim.name.lower()}_{budget}.jsonl.gz"
+
+
+def committed_record(folder: pathlib.Path, claim: Claim, budget: str) -> Record | None:
+    """The record of a claim, if there is one.
+
+    **Raises:** `InputError` if the claim's rule is not that of the record; `StorageError` as `read_record`.
+    """
+    path = record_path(folder, claim, budget)
+    if not path.exists():
+        return None
+    record = read_record(path)
+    require(
+        record.header["rule"] == claim.rule,
+        f"The rule of {claim.name} as in its record",
+        "a rule is not changed after its record: restore it, or remove the record and make it anew",
+        record=str(path),
+    )
+    return record
 
 
 def write_record(path: pathlib.Path, record: Record) -> None:

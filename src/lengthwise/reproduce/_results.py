@@ -1,7 +1,9 @@
-"""`docs/results.md`: our number beside the paper's claim, from the records alone. No JAX."""
+"""`docs/results.md`: our number beside the paper's claim, from the records alone."""
 
+import pathlib
 from collections.abc import Mapping, Sequence
 
+from .._core import write_bytes
 from ._claim import Claim, Verdict
 from ._record import Record
 
@@ -15,6 +17,31 @@ rule that was committed before its record. `lengthwise reproduce CLAIM --budget 
 record's parts anew, `lengthwise reproduce CLAIM --budget cpu --verify 1` makes one of them again and
 compares every number. A verdict is about the sizes named here, not about all transformers.
 """
+
+
+def write_results(
+    docs: pathlib.Path, claims: Mapping[str, Claim], records: Mapping[str, Record]
+) -> pathlib.Path:
+    """Write `results.md` into the folder of the documents, and each claim's figures into `figures`.
+
+    **Arguments:**
+
+    - `docs`: the folder.
+    - `claims`: by name, in the order of the page.
+    - `records`: of those that have one.
+
+    **Returns:** the page.
+    """
+    verdicts = {name: claims[name].judge(record.rows) for name, record in records.items()}
+    figures: dict[str, list[str]] = {}
+    for name, record in records.items():
+        for title, figure in claims[name].figures(record.rows).items():
+            path = docs / "figures" / f"{name.lower()}_{title}.svg"
+            figure.savefig(path, metadata={"Date": None})
+            figures.setdefault(name, []).append(path.relative_to(docs).as_posix())
+    page = docs / "results.md"
+    write_bytes(page, results_page(claims, records, verdicts, figures).encode())
+    return page
 
 
 def results_page(

@@ -3,14 +3,12 @@
 import concurrent.futures
 import json
 import multiprocessing
-import os
 import pathlib
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .._core import provenance
+from .._core import cores_for, end_with_parent, provenance, stay_on
 from ._claim import Budget, Part
 from ._git import stands_at
 from ._load import Found, load_claim
@@ -73,7 +71,7 @@ def run_claims(
         name, part = waiting[index]
         if isinstance(one, Done):
             keep(folder, found[name].claim, one)
-            done[name][part_hash(found[name].claim, part)] = one
+            done[name][one.hash] = one
         else:
             failed.setdefault(name, []).append(f"{dict(part)}: {one!r}")
         show(name, count(), total, time.monotonic() - began)
@@ -104,7 +102,7 @@ def run_parts(
         accelerator = pool.submit(_has_accelerator).result()
     workers = 1 if accelerator else workers
     cores: Any = context.Queue()
-    for core in [None] if accelerator else _cores(workers):
+    for core in [None] if accelerator else cores_for(workers):
         cores.put(core)
     with concurrent.futures.ProcessPoolExecutor(
         workers, context, initializer=_begin, initargs=(cores, start)
@@ -124,28 +122,11 @@ def run_parts(
             raise
 
 
-def _cores(workers: int) -> list[int | None]:
-    if not hasattr(os, "sched_getaffinity"):
-        return [None] * workers
-    cores = sorted(os.sched_getaffinity(0))
-    return [cores[i % len(cores)] for i in range(workers)]
-
-
 def _begin(cores: Any, start: Callable[[], None] | None) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    core = cores.get()
-    if core is not None:
-        os.sched_setaffinity(0, {core})  # before JAX counts the cores: it then has one thread
+    end_with_parent()  # a part takes minutes
+    stay_on(cores.get())
     if start is not None:
         start()
-
-
-def _end_with_parent() -> None:
-    """A part takes minutes: it must not go on for a process that was killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _run(path: pathlib.Path, part: Part) -> Done:

@@ -28,25 +28,25 @@ class Compared:
     message: str
 
 
-def verify_record(
-    found: Found,
-    recorded: Sequence[Done],
+def verify_parts(
+    recorded: Sequence[tuple[Found, Done]],
     *,
     workers: int = 2,
     start: Callable[[], None] | None = None,
 ) -> Iterator[Compared]:
-    """Run recorded parts of a claim again, and compare them, as they end.
+    """Run recorded parts of claims again, and compare them, as they end.
 
     **Raises:** what a part raises.
     """
-    jobs = [(found.path, one.part) for one in recorded]
+    jobs = [(found.path, one.part) for found, one in recorded]
     for index, again in run_parts(jobs, workers=workers, start=start):
         if isinstance(again, Exception):
             raise again
-        yield verify_part(found.claim, recorded[index], again.rows)
+        found, one = recorded[index]
+        yield compare_part(found.claim, one, again.rows)
 
 
-def verify_part(claim: Claim, recorded: Done, again: list[Row]) -> Compared:
+def compare_part(claim: Claim, recorded: Done, again: list[Row]) -> Compared:
     """Compare the rows of a part, run again, with the recorded ones."""
     about = f"{claim.name} {dict(recorded.part)}"
     if [set(row) for row in again] != [set(row) for row in recorded.rows]:

@@ -17,7 +17,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from .._core import LengthwiseError, StorageError
+from .._core import LengthwiseError, StorageError, cores_for, end_with_parent, stay_on
 from ._database import retried
 from ._study import Study, open_study
 
@@ -160,10 +160,9 @@ def _starter(
 
     settings = {name: jax.config.values[name] for name in SETTINGS}
     context = multiprocessing.get_context("spawn")
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
     def start(index: int) -> BaseProcess:
-        core = cores[index % len(cores)] if cores else None
+        core = cores_for(index + 1)[index]
         arguments = (storage, name, index, core, settings, heartbeat, poll, population)
         process = context.Process(target=_work, args=arguments, daemon=True)
         with _deaf():
@@ -211,13 +210,12 @@ def _work(
     poll: float,
     population: int | None,
 ) -> None:
-    if core is not None:
-        os.sched_setaffinity(0, {core})  # before JAX counts the cores: it then has one thread
+    stay_on(core)
     import jax
 
     for setting, value in settings.items():
         jax.config.update(setting, value)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
     def opened() -> Study:
         return open_study(storage, name, heartbeat=heartbeat, worker=index)
@@ -230,14 +228,6 @@ def _work(
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _end_with_parent() -> None:
-    """Stop this process when the one that started it is gone, whatever the reason."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _interrupt(number: int, frame: object) -> None:

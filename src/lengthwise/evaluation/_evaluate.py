@@ -43,6 +43,7 @@ class Evaluator:
         self.examples = make_examples(task, config, key=key)
         self._longest_exhaustive = exhaustive_length(task, config)
         self._seen_positions = np.array([length <= seen for length in task.lengths()])
+        self._lengths = [self._about(length) for length in task.lengths()]
         guess = [_chance(batch.targets) for batch in self.examples]
         self._chance = self._summaries(self._tallies(guess))
 
@@ -73,10 +74,10 @@ class Evaluator:
                 for values, batch in zip(logits, self.examples, strict=True)
             ]
             summaries = self._summaries(self._tallies(measured))
-            for position, length in enumerate(self.task.lengths()):
+            for position, about in enumerate(self._lengths):
                 rows.append(
                     {"temperature": name, "inverse_temperature": factor}
-                    | self._about(length)
+                    | about
                     | summaries[position]
                     | {f"chance_{name}": self._chance[position][name] for name in CHANCE}
                 )

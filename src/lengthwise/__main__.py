@@ -1,0 +1,9 @@
+"""`python -m lengthwise`: the command `lengthwise`, where its script is not on the path."""
+
+import sys
+
+from .cli import main
+
+
+if __name__ == "__main__":
+    sys.exit(main())

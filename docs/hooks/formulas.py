@@ -29,6 +29,8 @@ def on_page_content(content, *, page, **_):
             raise PluginError(
                 f"{page.file.src_uri}: `{latex}` is no formula: {error!r}."
             ) from error
+        # A browser stretches a bar without a partner to the height of the line.
+        math = math.replace("<mo>&#x0007C;</mo>", '<mo stretchy="false">&#x0007C;</mo>')
         # An unknown command is left as it stands: no reader wants to see that.
         if unknown := re.findall(r"\\[A-Za-z{}]+", math):
             raise PluginError(f"{page.file.src_uri}: {unknown} of `{latex}` is not translated.")

@@ -33,7 +33,8 @@ def store():
     """Run the notebook, and keep of each output what is shown."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     about = dict(notebook.metadata)
-    ExecutePreprocessor(timeout=600, kernel_name="python3").preprocess(notebook)
+    runner = ExecutePreprocessor(timeout=600, kernel_name="python3")
+    runner.preprocess(notebook, {"metadata": {"path": str(NOTEBOOK.parent)}})
     notebook.metadata = about  # without the versions of this machine
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when it was run

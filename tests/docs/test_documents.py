@@ -38,14 +38,17 @@ WITH_BLOCKS = [
 @pytest.mark.parametrize("name", sorted(set(WITH_BLOCKS) - set(ELSEWHERE)))
 def test_python_blocks_run(tmp_path, name):
     # In a process of its own, as a user's script: their classes live in an importable module.
-    (tmp_path / "blocks.py").write_text("\n".join(blocks(ROOT / name)))
+    code = "\n".join(blocks(ROOT / name))
+    (tmp_path / "blocks.py").write_text(code)
+    # Pytest runs the blocks as it imports them, and then the suites that they show.
+    runner = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "import pytest" in code else []
     # Unoptimized programs compile in half the time.
     environment = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    command = [sys.executable, "blocks.py"]
+    command = [sys.executable, *runner, "blocks.py"]
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_no_document_is_forgotten():
@@ -88,10 +91,10 @@ def test_class_examples_have_about_twenty_lines():
 
 
 @pytest.mark.filterwarnings("default")  # of Jupyter's own packages
-def test_tutorial_executes(tmp_path):
+def test_tutorial_executes():
     stored = nbformat.read(ROOT / "docs/tutorial.ipynb", as_version=4)
     notebook = copy.deepcopy(stored)
-    resources = {"metadata": {"path": str(tmp_path)}}
+    resources = {"metadata": {"path": str(ROOT / "docs")}}  # it reads ../experiments
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
     shown = [[kinds(output) for output in cell.get("outputs", [])] for cell in notebook.cells]
     assert {"text/html", "image/png"} <= {kind for cell in shown for of in cell for kind in of}
@@ -119,3 +122,27 @@ def test_named_experiments_exist():
     }
     assert named
     assert not [name for name in named if not (ROOT / f"experiments/{name}.py").is_file()]
+
+
+COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def test_verdicts_in_sentences_are_those_of_the_records():
+    """The README counts and names them, and docs/terms.md gives the reason of each undecided one."""
+    results = (ROOT / "docs/results.md").read_text()
+    found = re.findall(r"^\| \[(C\d+)\].*?\| \*\*(.+?)\*\* \|", results, flags=re.MULTILINE)
+    assert len(found) >= 10
+    groups = {verdict: {name for name, its in found if its == verdict} for _, verdict in found}
+    readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
+    counted = re.findall(r"(\w+) (hold|does not hold|are undecided) \(([C\d, ]+)\)", readme)
+    assert len(counted) == len(groups)
+    for count, verb, names in counted:
+        verdict = {"hold": "holds", "are undecided": "undecided"}.get(verb, verb)
+        assert set(names.split(", ")) == groups[verdict]
+        assert COUNTS.index(count) == len(groups[verdict])
+    headings = re.findall(r"\((C[C\d, ]*) (holds?|undecided)\)", readme)
+    assert len(headings) >= 3
+    for names, verb in headings:
+        assert set(names.split(", ")) <= groups["undecided" if verb == "undecided" else "holds"]
+    reasons = re.findall(r"^- (C\d+):", (ROOT / "docs/terms.md").read_text(), flags=re.MULTILINE)
+    assert set(reasons) == groups["undecided"]

@@ -52,7 +52,11 @@ import lengthwise as lw
 class MyAttention(lw.Softmax):
     floor: float = 0.1
 
-Nearby = MyAttention
+class NoRepeat(lw.SetComplement):
+    vocab_size: int = 5
+    max_len: int = 12
+
+Nearby, Mean = MyAttention, lw.NoAverage
 """
 
 

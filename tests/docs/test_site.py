@@ -99,6 +99,10 @@ def test_formulas_are_mathml(pages):
     written = re.findall(r"\$\$.+?\$\$|\$[^$]+\$", text, flags=re.DOTALL)
     assert len(written) > 100
     assert pages[pathlib.Path("theory/index.html")].mathml == len(written)
+    theory = (SITE / "theory/index.html").read_text()
+    bars = re.findall(r"<mo([^>]*)>(?:\||&#x0*7C;|&#124;)</mo>", theory)
+    assert len(bars) > 5
+    assert all('stretchy="false"' in bar for bar in bars)  # others grow to the height of the line
     assert pages[pathlib.Path("api/training/index.html")].mathml > 10  # of docstrings
 
 

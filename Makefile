@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 PEER ?= .venv-peer
 LENS ?= .venv-lens
 LENS_VARIABLES := LENS_PYTHON=$(LENS)/bin/python LENS_4=$(LENS)/transformer-lens-4
-MARKERS := not slow and not peer and not gpu and not services and not site and not browser
+MARKERS := not slow and not peer and not gpu and not services and not site and not browser and not dist
 
-.PHONY: demo test test-slow test-peer test-lens test-gpu test-services test-browser test-newer test-docs lint docs mutants benchmark clean help
+.PHONY: demo test coverage test-slow test-peer test-lens test-gpu test-services test-browser test-newer test-docs test-dist lint docs dist mutants benchmark clean help
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | sort
@@ -18,6 +18,9 @@ demo: $(VENV)/.run ## train on short sequences, measure at every length, write t
 
 test: $(VENV)/.dev ## the default tests, under 8 minutes on 2 cores
 	$(BIN)/python -m pytest -q -n 2 -m "$(MARKERS)"
+
+coverage: $(VENV)/.dev ## the default tests, and the branches of src that they do not reach: 90 % must be reached
+	$(BIN)/python -m pytest -q -n 2 -m "$(MARKERS)" --cov
 
 test-slow: $(VENV)/.dev ## the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
@@ -43,6 +46,9 @@ test-newer: ## the default tests on a newer Python with its newer JAX (NEWER=pyt
 test-docs: $(VENV)/.dev docs ## the site: nothing in it is loaded from elsewhere, also in Chromium (apt-get install chromium)
 	$(BIN)/python -m pytest -q -m site tests/docs
 
+test-dist: dist ## the wheel and the sdist, each in an empty environment, with the demo there
+	$(BIN)/python -m pytest -q -m dist tests/packaging
+
 lint: $(VENV)/.dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -51,6 +57,10 @@ lint: $(VENV)/.dev ## format, lint, types, layers
 
 docs: $(VENV)/.docs ## build the site of docs/ into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+dist: $(VENV)/.dev ## build the wheel and the sdist into dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --sdist --wheel
 
 mutants: $(VENV)/.dev ## show that every suite fails on its mutants
 	$(BIN)/python tests/mutants/run.py
@@ -68,7 +78,8 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.made pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
+		--build-constraint constraints.txt -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
@@ -93,4 +104,4 @@ $(LENS)/.lens: constraints-lens.txt constraints-lens-4.txt
 	@touch $@
 
 clean: ## remove environments and caches
-	rm -rf $(VENV) $(PEER) $(LENS) .venv-newer site .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(PEER) $(LENS) .venv-newer site dist .pytest_cache .ruff_cache .import_linter_cache

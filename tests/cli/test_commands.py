@@ -1,7 +1,9 @@
+import io
 import json
 import pathlib
 import shutil
 import signal
+import sys
 
 import pytest
 
@@ -211,9 +213,50 @@ def test_own_task_and_own_model_with_their_fields_as_options(place, capsys):
     assert config["task"] == {"class": "own_task:Repeat", "fields": {"vocab": 4}}
     assert config["model"] == {"class": "own_task:TableConfig", "fields": {"scale": 0.5}}
     call(["evaluate", "run", "--examples", "32"], capsys)
+    assert (
+        "must be a run of a `Transformer`" in call(["bounds", "--run", "run"], capsys, 2)["error"]
+    )
     json_fields = ["--task", 'own_task:Repeat {"vocab": 4}', "--model", "own_task:TableConfig"]
     values = call(["train", "tiny", *QUIET, *json_fields, "--model.scale", "0"], capsys)
     assert values["status"] == "completed"
+
+
+def test_own_positions_take_their_place_in_the_model():
+    from lengthwise import Component
+    from lengthwise.cli._train import Train
+
+    text = 'lengthwise.models:LearnedPositions {"scale": 0.5}'
+    model = Train.parse(["tiny", "--model", text], prog="").experiment.model
+    assert model.positions == Component("lengthwise.models:LearnedPositions", '{"scale": 0.5}')
+
+
+def test_a_reader_that_has_enough_is_no_error(monkeypatch):
+    """As `lengthwise bounds --vocab 8 | head -1`."""
+    from lengthwise.cli import main
+
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Closed())
+    assert main(["bounds", "--vocab", "8"]) == 0
+    with sys.stdout:  # another one: what is printed as the process ends is no error either
+        print("more")
+
+
+def test_warnings_of_other_libraries_stay_as_they_are(monkeypatch, capsys):
+    import warnings
+
+    from lengthwise.cli._main import _short_warnings
+
+    usual = []
+    with monkeypatch.context() as patched, warnings.catch_warnings():
+        patched.setattr(warnings, "showwarning", lambda *given: usual.append(str(given[0])))
+        warnings.simplefilter("always")
+        with _short_warnings():
+            warnings.warn("of another library", UserWarning, stacklevel=1)
+    assert usual == ["of another library"]
+    assert capsys.readouterr().err == ""
 
 
 def test_numbers_and_components_of_hparams():

@@ -129,6 +129,7 @@ def test_two_writers(run, capsys):
 def test_weights_of_a_run_that_did_not_end(run, capsys):
     (run / "weights" / "raw.safetensors").unlink()
     refused(["evaluate", "run"], "weights_missing", 4, capsys)
+    refused(["bounds", "--run", "run"], "weights_missing", 4, capsys)
 
 
 def test_read_only_disk(place, monkeypatch, capsys):

@@ -61,6 +61,12 @@ def test_classes_go_by_their_public_name():
     assert resolve(class_name(Outer.Inner)) is Outer.Inner
 
 
+def test_components_inside_mappings_come_back():
+    thing = Mine(name={"a": Mine((3,)), "b": {"c": [Outer.Inner(2.5)]}})  # type: ignore[arg-type]
+    again = construct(json.loads(json.dumps(describe(thing))))
+    assert again == Mine(name={"a": Mine((3,)), "b": {"c": (Outer.Inner(2.5),)}})  # type: ignore[arg-type]
+
+
 def test_text_gives_fields_in_any_order():
     text = 'lengthwise.training:BEMA  {"phi": 4, "eta": 0.1}'
     assert lw.Component.of(text) == lw.Component.of('lengthwise.training:BEMA {"eta":0.1,"phi":4}')
@@ -115,3 +121,8 @@ def test_wrong_fields_are_named():
 def test_what_json_cannot_hold_is_refused(value):
     with pytest.raises(lw.InputError, match="fields must be numbers"):
         describe(Mine(name=value))
+
+
+def test_a_class_of_a_script_is_to_be_moved_to_a_module():
+    with pytest.raises(lw.InputError, match="move the class to a module of its own"):
+        resolve("__main__:OfAnotherScript")

@@ -88,3 +88,16 @@ def test_each_dropout_acts_at_its_place(place):
     assert np.abs(call(rates(0.5)) - plain).max() > 1e-3
     # The same program with nothing dropped: only fusion may differ, 100 roundings of numbers < 30.
     np.testing.assert_allclose(call(rates(0.0)), plain, rtol=0, atol=3000 * 2.0**-24)
+
+
+class OnlyTheFirstKey(lw.Softmax):
+    def weights(self, params, query, key, bias, mask):
+        return super().weights(params, query, key, bias, mask)[..., :1]
+
+
+def test_attention_weights_of_another_shape_are_refused_by_name():
+    task = lw.SetComplement(8)
+    config = lw.TransformerConfig(layers=1, width=8, heads=2, attention=OnlyTheFirstKey())
+    model = config.build(task.sizes, key=jr.key(0))
+    with pytest.raises(lw.InputError, match=r"OnlyTheFirstKey.*\(1, 2, 3, 1\).*\(1, 2, 3, 3\)"):
+        model(jnp.array([[1, 2, 3]]))

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pathlib
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -76,7 +77,7 @@ def test_a_row_that_was_failed_and_not_queued_is_queued_by_the_end(tiny, monkeyp
     """As if a worker had been killed between the two."""
     from optuna.trial import TrialState
 
-    from lengthwise.sweep import _study, _workers, design, run_workers
+    from lengthwise.sweep import _work, _workers, design, run_workers
 
     study = begin(tiny)
     row = study.trials(TrialState.WAITING)[0]
@@ -91,7 +92,7 @@ def test_a_row_that_was_failed_and_not_queued_is_queued_by_the_end(tiny, monkeyp
 
         return start
 
-    monkeypatch.setattr(_study, "run_trial", fake_trial)
+    monkeypatch.setattr(_work, "run_trial", fake_trial)
     monkeypatch.setattr(_workers, "_starter", starter)
     run_workers(study, "sqlite:///s.db", 1)
     disturbed.check_once(study, design(tiny, 2, 0))
@@ -100,20 +101,20 @@ def test_a_row_that_was_failed_and_not_queued_is_queued_by_the_end(tiny, monkeyp
 def test_an_interrupted_trial_is_queued_again(tiny, monkeypatch):
     from optuna.trial import TrialState
 
-    from lengthwise.sweep import _study, design, work_here
+    from lengthwise.sweep import _work, design, work_here
 
     def interrupted(space, row):
         signal.raise_signal(signal.SIGTERM)
         return fake_trial(space, row)
 
     study = begin(tiny)
-    monkeypatch.setattr(_study, "run_trial", interrupted)
+    monkeypatch.setattr(_work, "run_trial", interrupted)
     with pytest.raises(KeyboardInterrupt):
         work_here(study)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert len(study.trials(TrialState.FAIL)) == 1
     assert len(study.trials(TrialState.WAITING)) == 4
-    monkeypatch.setattr(_study, "run_trial", fake_trial)
+    monkeypatch.setattr(_work, "run_trial", fake_trial)
     assert work_here(study) == 4
     disturbed.check_once(study, design(tiny, 2, 0))
 
@@ -140,9 +141,9 @@ def test_connections_lost_inside_trials_lose_no_trial(tiny, monkeypatch):
     from optuna.trial import TrialState
     from sqlalchemy import event, exc
 
-    from lengthwise.sweep import _database, _study, design
+    from lengthwise.sweep import _database, _work, design
 
-    monkeypatch.setattr(_study, "run_trial", fake_trial)
+    monkeypatch.setattr(_work, "run_trial", fake_trial)
     monkeypatch.setattr(_database.time, "sleep", lambda seconds: None)
     study = begin(tiny, 6)
     chance, lost = random.Random(0), []
@@ -226,7 +227,7 @@ def nobody_left(group):
 @pytest.mark.slow
 def test_ctrl_c_stops_a_sweep_and_the_same_command_goes_on(call, tiny, monkeypatch):
     """SIGINT to the whole group, as a terminal sends it. The rest is not trained here."""
-    from lengthwise.sweep import _study, design, open_study
+    from lengthwise.sweep import _work, design, open_study
 
     argv = ["sweep", "run", "tiny", "--draws", "12", "--out", "s"]
     with command(*argv) as process:
@@ -239,7 +240,7 @@ def test_ctrl_c_stops_a_sweep_and_the_same_command_goes_on(call, tiny, monkeypat
         wait_for(lambda: nobody_left(process.pid))
     before = pathlib.Path("s/trials.jsonl").read_text().splitlines()
     assert 1 <= len(before) < 24
-    monkeypatch.setattr(_study, "run_trial", fake_trial)
+    monkeypatch.setattr(_work, "run_trial", fake_trial)
     monkeypatch.setattr("lengthwise.sweep.run_workers", lambda study, *_, show, **__: study.work())
     assert call([*argv, "--no-compile-cache"])["counts"]["done"] == 24
     jax.config.update("jax_enable_compilation_cache", True)
@@ -278,3 +279,60 @@ def test_twenty_random_kills(tiny, cached):
         tiny, "sqlite:///whole.db", draws=100, workers=2, disturb=lambda study, ended: None
     )
     assert disturbed.timeless(study) == disturbed.timeless(whole)
+
+
+@pytest.mark.parametrize("kind", [AssertionError, NameError])
+def test_a_database_that_is_gone_is_one_sentence_and_a_bug_is_not(tiny, monkeypatch, kind):
+    from lengthwise import StorageError
+    from lengthwise.sweep import work_here
+
+    def as_optuna_does(**_):
+        try:
+            try:
+                raise StorageError("the server is gone")
+            except StorageError:
+                raise ValueError("on the way") from None
+        except ValueError:
+            raise kind("study not there") from None
+
+    def bug(**_):
+        raise kind("a bug")
+
+    study = begin(tiny)
+    monkeypatch.setattr(study, "work", as_optuna_does)
+    with pytest.raises(StorageError, match="the server is gone"):
+        work_here(study)
+    monkeypatch.setattr(study, "work", bug)
+    with pytest.raises(kind, match="a bug"):
+        work_here(study)
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "said"),
+    [("storage", 4, "lengthwise: worker 2: gone\n"), ("ctrl-c", 130, "")],
+)
+def test_a_worker_says_by_its_status_how_it_ended(tiny, monkeypatch, capsys, ends, code, said):
+    from lengthwise import StorageError
+    from lengthwise.sweep import _workers
+
+    def work_here(study, **options):
+        raise StorageError("gone") if ends == "storage" else KeyboardInterrupt
+
+    begin(tiny)
+    monkeypatch.setattr(_workers, "end_with_parent", lambda: None)  # this process has no parent
+    monkeypatch.setattr(_workers, "work_here", work_here)
+    with pytest.raises(SystemExit) as stop:
+        _workers._work("sqlite:///s.db", "s", 2, None, {}, 15, 1.0, None)
+    assert (stop.value.code, capsys.readouterr().err) == (code, said)
+
+
+@pytest.mark.parametrize("server", ["postgresql+psycopg", "mysql"])
+def test_a_server_that_is_not_there_is_named_without_its_password(server):
+    """PostgreSQL's port is closed; MySQL's driver is not installed."""
+    from lengthwise import StorageError
+    from lengthwise.sweep import open_storage
+
+    with pytest.raises(StorageError, match=re.escape(f"`{server}://me@127.0.0.1:9/db`")) as caught:
+        open_storage(f"{server}://me:hidden-word@127.0.0.1:9/db")
+    assert "hidden-word" not in str(caught.value)
+    assert "must be reachable" in str(caught.value)

@@ -83,7 +83,6 @@ def test_populations_are_the_rows_of_the_design_and_one_program_a_shape(tiny, mo
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_lines_of_populations_equal_those_of_single_runs(tiny):
     from lengthwise.sweep import design, run_trial
 
@@ -227,6 +226,7 @@ def test_the_group_of_a_worker_killed_with_9_is_taken_over(tiny):
 def test_no_two_groups_share_a_trial(tiny):
     """Workers that take groups at the same moment."""
     from lengthwise.sweep import Lease, Populations, open_study
+    from lengthwise.sweep._work import Worker
 
     begin(tiny).enqueue(10)
     taken, together = [], threading.Barrier(2)
@@ -236,7 +236,7 @@ def test_no_two_groups_share_a_trial(tiny):
         populations = Populations(tiny, 3)
         together.wait()
         with Lease(study.optuna._storage) as lease:
-            while group := study._take(populations, lease):
+            while group := Worker(study, 3)._take(populations, lease):
                 taken.extend(trial.number for trial in group)
                 assert len({trial.user_attrs["row"]["shape"] for trial in group}) == 1
 
@@ -262,3 +262,119 @@ def test_an_accelerator_has_one_worker_this_process(tiny, monkeypatch):
     run_workers(study, "sqlite:///s.db", 2, poll=0.1, population=2, show=show)
     assert shown[-1] == 4
     assert {t.user_attrs["process"][1] for t in study.trials()} == {os.getpid()}
+
+
+def test_a_group_that_is_interrupted_is_queued_again(tiny, monkeypatch):
+    from optuna.trial import TrialState
+
+    from lengthwise.sweep import _population, design, work_here
+
+    ran = []
+    fake(monkeypatch, ran)
+    study = begin(tiny)
+    study.enqueue(2)  # 2 rows of each shape
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_population, "train_population", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            work_here(study, population=2)
+    assert len(study.trials(TrialState.FAIL)) == 2
+    assert len(study.trials(TrialState.WAITING)) == 4
+    assert study.errors() == []
+    assert work_here(study, population=2) == 4
+    assert rows_of(study) == once(design(tiny, 2, 0))
+
+
+def test_a_row_that_cannot_be_built_fails_alone_and_a_broken_program_all_of_its_group(
+    tiny, monkeypatch
+):
+    import jax
+
+    from lengthwise.sweep import _population, design
+
+    ran = []
+    fake(monkeypatch, ran)
+    rows = design(tiny, 3, 0)  # 4 rows of one shape, 2 of the other
+    bad = {rows[0].seed, rows[-1].seed}  # of one draw and its twin, in each
+
+    def build(experiment):
+        if experiment.seed in bad:
+            raise ValueError("no such model")
+        return (0, 0, 0)
+
+    monkeypatch.setattr(_population, "build_experiment", build)
+    study = begin(tiny)
+    study.enqueue(3)
+    assert study.work(population=4) == 6
+    assert ran == [(2, 4)]
+    failed = {5: "RuntimeError: broken"}  # as `fake` has it
+    failed |= {row.trial: "ValueError: no such model" for row in rows if row.seed in bad}
+    assert sorted(study.errors()) == [f"trial {i}: {why}" for i, why in sorted(failed.items())]
+
+    def broken(*args, **kwargs):
+        raise jax.errors.JaxRuntimeError("INTERNAL: broken")
+
+    monkeypatch.setattr(_population, "train_population", broken)
+    study = begin(tiny, "t")
+    study.enqueue(3)
+    bad.clear()
+    assert study.work(population=4) == 6
+    assert study.counts()["failed"] == 6
+    assert all("INTERNAL: broken" in error for error in study.errors())
+
+
+@pytest.mark.parametrize("population", [None, 2])
+def test_a_trial_that_someone_else_enqueued_is_of_no_row(tiny, monkeypatch, population):
+    from optuna.trial import TrialState
+
+    from lengthwise.sweep import _work, design
+
+    fake(monkeypatch, [])
+    monkeypatch.setattr(_work, "run_trial", lambda space, row: {"trial": row.trial, "weights": {}})
+    study = begin(tiny)
+    study.enqueue(1)
+    study.optuna.enqueue_trial({})
+    study.work(population=population)
+    assert [trial.number for trial in study.trials(TrialState.PRUNED)] == [2]
+    assert rows_of(study) == once(design(tiny, 1, 0))
+    assert study.counts() == {"rows": 2, "done": 2, "running": 0, "failed": 0, "share": 1.0}
+
+
+def test_a_lease_beats_for_what_it_holds_and_survives_a_lost_database():
+    from lengthwise import StorageError
+    from lengthwise.sweep import Lease
+
+    beats, lost = collections.Counter(), []
+
+    class Storage:
+        def get_heartbeat_interval(self):
+            return 0.01
+
+        def record_heartbeat(self, trial_id):
+            if not lost and threading.current_thread() is not threading.main_thread():
+                lost.append(trial_id)
+                raise StorageError("gone")
+            beats[trial_id] += 1
+
+    def wait_for(trial_id, count):
+        deadline = time.monotonic() + 60
+        while beats[trial_id] < count and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert beats[trial_id] >= count
+
+    with Lease(Storage()) as lease:
+        lease.add(1)
+        lease.add(2)
+        assert (beats[1], beats[2]) >= (1, 1)  # at once
+        wait_for(1, 3)
+        lease.drop(1)
+        let_go = beats[1] + 1  # one beat may be under way
+        wait_for(2, beats[2] + 3)
+        assert beats[1] <= let_go
+    assert lost
+    ended = beats.copy()
+    time.sleep(0.05)
+    assert beats == ended

@@ -83,7 +83,7 @@ def test_rows_repeat_the_configuration_with_other_seeds(tiny):
 
 
 def test_the_command_replicates_resumes_and_shows_the_regression(call, monkeypatch):
-    from lengthwise.sweep import _study
+    from lengthwise.sweep import _work
 
     def here(study, storage, workers, *, show, population=None):
         del storage, workers, population
@@ -93,7 +93,7 @@ def test_the_command_replicates_resumes_and_shows_the_regression(call, monkeypat
 
     ended, ran = [True], []
     monkeypatch.setattr(
-        _study, "run_trial", lambda space, row: ran.append(row.trial) or luck(space, row)
+        _work, "run_trial", lambda space, row: ran.append(row.trial) or luck(space, row)
     )
     monkeypatch.setattr("lengthwise.sweep.run_workers", here)
     assert "sweep.json" in call(["sweep", "replicate", "s"], 4)["error"]
@@ -131,9 +131,9 @@ def test_the_command_replicates_resumes_and_shows_the_regression(call, monkeypat
 
 def test_fewer_replicates_later_forget_none(tiny, monkeypatch):
     """What was made once is shown, whatever is asked for later."""
-    from lengthwise.sweep import _study, best_configurations, make_study, replicate_rows
+    from lengthwise.sweep import _work, best_configurations, make_study, replicate_rows
 
-    monkeypatch.setattr(_study, "run_trial", luck)
+    monkeypatch.setattr(_work, "run_trial", luck)
     study = make_study(tiny, "sqlite:///r.db", "r")
     best = best_configurations(results_of(tiny), 2)
     assert study.give(replicate_rows(tiny, best, 2, seed=0)) == 4

@@ -110,7 +110,7 @@ def test_a_diverged_trial_is_a_result_with_its_reason(tiny):
 
 
 def test_a_failed_trial_is_named_and_the_others_go_on(tiny, monkeypatch):
-    from lengthwise.sweep import _study
+    from lengthwise.sweep import _work
 
     ran = []
 
@@ -120,14 +120,14 @@ def test_a_failed_trial_is_named_and_the_others_go_on(tiny, monkeypatch):
             raise RuntimeError("broken")
         return {"trial": row.trial, "weights": {}}
 
-    monkeypatch.setattr(_study, "run_trial", fail_once)
+    monkeypatch.setattr(_work, "run_trial", fail_once)
     study = begin(tiny)
     study.enqueue(2)
     study.work()
     assert sorted(ran) == [0, 1, 2, 3]
     assert study.counts() == {"rows": 4, "done": 3, "running": 0, "failed": 1, "share": 1.0}
     assert study.errors() == ["trial 1: RuntimeError: broken"]
-    monkeypatch.setattr(_study, "run_trial", lambda space, row: {"trial": row.trial, "weights": {}})
+    monkeypatch.setattr(_work, "run_trial", lambda space, row: {"trial": row.trial, "weights": {}})
     assert study.enqueue(2) == 1
     study.work()
     assert study.counts() == {"rows": 4, "done": 4, "running": 0, "failed": 0, "share": 1.0}
@@ -156,7 +156,7 @@ def test_a_lost_connection_is_retried(tiny, monkeypatch):
 
 
 def test_a_sampler_of_optuna_searches_the_same_space(tiny, monkeypatch):
-    from lengthwise.sweep import _study
+    from lengthwise.sweep import _work
 
     seen = []
 
@@ -164,7 +164,7 @@ def test_a_sampler_of_optuna_searches_the_same_space(tiny, monkeypatch):
         seen.append(row)
         return {"trial": row.trial, "weights": {"raw": {"log_tv_unseen": -1.0}}}
 
-    monkeypatch.setattr(_study, "run_trial", run_trial)
+    monkeypatch.setattr(_work, "run_trial", run_trial)
     study = begin(tiny, sampler="TPESampler")
     study.enqueue(12)
     assert study.work() == 12
@@ -176,12 +176,12 @@ def test_a_sampler_of_optuna_searches_the_same_space(tiny, monkeypatch):
 
 
 def test_a_long_queue_is_not_read_for_each_trial(tiny, monkeypatch):
-    from lengthwise.sweep import _study, open_study
+    from lengthwise.sweep import _work, open_study
 
     def run_trial(space, row):
         return {"trial": row.trial, "weights": {}}
 
-    monkeypatch.setattr(_study, "run_trial", run_trial)
+    monkeypatch.setattr(_work, "run_trial", run_trial)
     begin(tiny).enqueue(10)
     study = open_study("sqlite:///s.db", "s")  # as a worker does: it has read no trial
     database, reads = study.optuna._storage._backend, []  # type: ignore[attr-defined]
@@ -195,7 +195,7 @@ def test_a_long_queue_is_not_read_for_each_trial(tiny, monkeypatch):
 def test_the_time_left_goes_by_the_work_and_not_by_the_trials(tiny, monkeypatch):
     """Half of the trials, of the smaller shape, are less than half of the work."""
     from lengthwise.cli._sweep_show import line
-    from lengthwise.sweep import _study, trial_seconds
+    from lengthwise.sweep import _work, trial_seconds
 
     small, large = trial_seconds(tiny)
     assert small < large
@@ -207,7 +207,7 @@ def test_the_time_left_goes_by_the_work_and_not_by_the_trials(tiny, monkeypatch)
             raise KeyboardInterrupt
         return {"trial": row.trial, "weights": {}}
 
-    monkeypatch.setattr(_study, "run_trial", run_trial)
+    monkeypatch.setattr(_work, "run_trial", run_trial)
     study = begin(tiny)
     study.enqueue(4)
     before = study.counts()
@@ -224,7 +224,7 @@ def test_the_time_left_goes_by_the_work_and_not_by_the_trials(tiny, monkeypatch)
 
 
 def test_trials_of_no_predicted_cost_count_alike(tiny, monkeypatch):
-    from lengthwise.sweep import _study
+    from lengthwise.sweep import _work
 
     ran = []
 
@@ -234,7 +234,7 @@ def test_trials_of_no_predicted_cost_count_alike(tiny, monkeypatch):
             raise KeyboardInterrupt
         return {"trial": row.trial, "weights": {}}
 
-    monkeypatch.setattr(_study, "run_trial", run_trial)
+    monkeypatch.setattr(_work, "run_trial", run_trial)
     study = begin(tiny)
     study.enqueue(2)
     study._seconds = [0.0] * len(study._seconds)  # as of experiments of no steps
@@ -330,7 +330,7 @@ def test_a_worker_killed_with_9_loses_nothing(tiny):
 
 
 def test_the_command_resumes_and_exports(call, tiny, monkeypatch):
-    from lengthwise.sweep import _study, _workers
+    from lengthwise.sweep import _work, _workers
 
     def run_trial(space, row):
         result = vars(row) | {"status": "completed", "message": "", "seconds": 1.0, "traces": 0}
@@ -344,7 +344,7 @@ def test_the_command_resumes_and_exports(call, tiny, monkeypatch):
         show(study.counts(), 1.0)
 
     ended = [False]
-    monkeypatch.setattr(_study, "run_trial", run_trial)
+    monkeypatch.setattr(_work, "run_trial", run_trial)
     monkeypatch.setattr("lengthwise.sweep.run_workers", here)
     assert _workers.run_workers is not here
     argv = ["sweep", "run", "tiny", "--draws", "2", "--out", "s", "--no-compile-cache"]
@@ -360,3 +360,115 @@ def test_the_command_resumes_and_exports(call, tiny, monkeypatch):
     argv[argv.index("tiny")] = "attention-only"
     assert "made with another" in call(argv, 2)["error"]
     jax.config.update("jax_enable_compilation_cache", True)
+
+
+def test_a_sampler_gives_what_depends_on_another_choice_its_fixed_value(tiny, monkeypatch):
+    from lengthwise.sweep import Conditional, SearchSpace, Uniform, _work
+
+    seen = []
+
+    def run_trial(space, row):
+        seen.append((row.params["hparams.cosine"], row.params["hparams.warmup_steps"]))
+        return {"trial": row.trial, "weights": {}}
+
+    monkeypatch.setattr(_work, "run_trial", run_trial)
+    warm = Conditional("hparams.cosine", 1.0, Uniform(1.0, 9.0), 20.0)
+    space = SearchSpace(tiny.base, {**tiny.laws, "hparams.warmup_steps": warm})
+    study = begin(space, sampler="RandomSampler")
+    study.enqueue(16)
+    assert study.work() == 16
+    assert {cosine for cosine, _ in seen} == {0.0, 1.0}
+    assert all(1 <= steps <= 9 if cosine == 1 else steps == 20 for cosine, steps in seen)
+
+
+def test_logits_that_are_no_numbers_are_a_result_and_an_interruption_is_none(tiny, monkeypatch):
+    import types
+
+    from lengthwise import InputError
+    from lengthwise.sweep import _run_trial, draw_row
+
+    def overflow(*args, **kwargs):
+        raise InputError("the logits are not numbers")
+
+    row = draw_row(tiny, 0, 0)
+    monkeypatch.setattr(_run_trial, "train", overflow)
+    result = _run_trial.run_trial(tiny, row)
+    assert (result["status"], result["message"]) == ("diverged", "the logits are not numbers")
+    assert result["weights"] == {}
+    interrupted = types.SimpleNamespace(status="interrupted")
+    monkeypatch.setattr(_run_trial, "train", lambda *args, **kwargs: interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _run_trial.run_trial(tiny, row)
+
+
+def test_a_trial_that_ended_meanwhile_is_passed_over(tiny, monkeypatch):
+    from optuna.trial import TrialState
+
+    from lengthwise.sweep import _queue
+
+    study = begin(tiny)
+    study.enqueue(1)
+    ended, waiting = study.trials(TrialState.WAITING)
+    study.optuna._storage.set_trial_state_values(ended._trial_id, state=TrialState.FAIL)
+    read_before = iter([[ended._trial_id, waiting._trial_id]])
+    monkeypatch.setattr(_queue, "_first", lambda study, count: next(read_before, []))
+    assert study.optuna._pop_waiting_trial_id() == waiting._trial_id
+    assert study.optuna._pop_waiting_trial_id() is None
+
+
+def test_work_of_another_machine_and_a_study_that_is_not_there(call, tiny, monkeypatch):
+    from lengthwise.sweep import _work
+
+    monkeypatch.setattr(_work, "run_trial", lambda space, row: {"trial": row.trial, "weights": {}})
+    begin(tiny).enqueue(2)
+    work = ["sweep", "work", "--storage", "sqlite:///s.db", "--no-compile-cache", "--study"]
+    assert "`t` must be in the database" in call([*work, "t"], 4)["error"]
+    values = call([*work, "s"])
+    assert values["ran"] == 4
+    assert values["counts"] == {"rows": 4, "done": 4, "running": 0, "failed": 0, "share": 1.0}
+    jax.config.update("jax_enable_compilation_cache", True)
+
+
+def test_what_failed_is_named_and_what_diverged_is_not_replicated(call, monkeypatch, capsys):
+    from lengthwise.cli import main
+    from lengthwise.sweep import _work
+
+    def run_trial(space, row):
+        if row.trial == 1:
+            raise RuntimeError("broken")
+        params = {n: v for n, v in row.params.items() if n != "hparams.dropout"}
+        params |= {"hparams.dropout.residual": row.params["hparams.dropout"]}
+        result = vars(row) | {"status": "diverged", "message": "", "seconds": 1.0, "traces": 0}
+        return result | {"params": params, "weights": {}, "mediators": {}}
+
+    def here(study, storage, workers, *, population, show):
+        study.work()
+
+    monkeypatch.setattr(_work, "run_trial", run_trial)
+    monkeypatch.setattr("lengthwise.sweep.run_workers", here)
+    argv = ["sweep", "run", "tiny", "--draws", "2", "--out", "s", "--no-compile-cache"]
+    assert main([*argv, "--storage", "sqlite:///elsewhere.db"]) == 130
+    out = capsys.readouterr().out
+    assert "3/4 trials · 0 running · 1 failed · 3 diverged" in out
+    assert "\nfailed  trial 1: RuntimeError: broken\n" in out
+    assert {path.name for path in pathlib.Path().glob("**/*.db")} == {"elsewhere.db"}
+    error = call(["sweep", "replicate", "s", "--no-compile-cache"], 2)["error"]
+    assert "must hold a trial with a finite total variation" in error
+    jax.config.update("jax_enable_compilation_cache", True)
+
+
+def test_progress_is_one_line_on_a_terminal_and_seldom_one_elsewhere(monkeypatch, capsys):
+    import sys
+
+    from lengthwise.cli._sweep_show import SweepLine
+
+    counts = {"rows": 4, "done": 1, "running": 2, "failed": 0, "share": 0.25}
+    for terminal, wanted in (
+        (False, "1/4 trials · 2 running · 0 failed\n"),
+        (True, "\r\x1b[K1/4 trials · 2 running · 0 failed" * 2 + "\n"),
+    ):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+        with SweepLine() as progress:
+            progress.show(counts, 1.0)
+            progress.show(counts, 2.0)
+        assert capsys.readouterr().err == wanted

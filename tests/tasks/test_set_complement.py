@@ -13,7 +13,7 @@ import scipy.stats
 from hypothesis import given, settings, strategies as st
 
 import lengthwise as lw
-from lengthwise.tasks import SetComplementConfig
+from lengthwise.tasks import SetComplementConfig, draw_batch
 from lengthwise.testing import TaskSuite
 from oracles import set_complement as oracle
 
@@ -134,3 +134,26 @@ def test_random_orders_are_uniform():
     assert len(counts) == 24
     # 23 degrees of freedom: a uniform sampler fails once in 10,000 seeds, and the seed is fixed.
     assert ((counts - 1000) ** 2 / 1000).sum() < 58.0
+
+
+class OneTokenShort(lw.SetComplement):
+    def sample(self, positions, *, key):
+        tokens, sampled = super().sample(positions, key=key)
+        return tokens[:-1], sampled
+
+
+class OneRowShort(lw.SetComplement):
+    def label(self, tokens):
+        return super().label(tokens)[:-1]
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (OneTokenShort(8), r"`OneTokenShort.sample`'s tokens.*shape=\(2,\).*return \(3,\)"),
+        (OneRowShort(8), r"`OneRowShort.label`.*shape=\(2, 8\).*return \(3, 8\)"),
+    ],
+)
+def test_examples_of_another_shape_are_refused_by_name(task, words):
+    with pytest.raises(lw.InputError, match=words):
+        draw_batch(task, lw.FixedLength(3), jnp.zeros((), int), 2, key=jr.key(0))

@@ -126,15 +126,19 @@ def resolve(target: str) -> type:
     of fields (only dataclasses, Modules and named tuples are built from a file).
     """
     module_name, _, qualname = target.partition(":")
+    remedy = (
+        f"make `from {module_name} import {qualname.split('.')[0]}` work here, for example by running "
+        "from the folder that holds it or installing its package"
+    )
+    if module_name == "__main__":
+        remedy = "the script that defined it is another here: move the class to a module of its own"
     try:
         found: Any = importlib.import_module(module_name)
         for name in qualname.split("."):
             found = getattr(found, name)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
-            f"`{target}` must be importable, but got ({type(error).__name__}: {error}): make "
-            f"`from {module_name} import {qualname.split('.')[0]}` work here, for example by "
-            "running from the folder that holds it or installing its package."
+            f"`{target}` must be importable, but got ({type(error).__name__}: {error}): {remedy}."
         ) from None
     if not isinstance(found, type) or not (
         dataclasses.is_dataclass(found) or hasattr(found, "_fields")

@@ -13,6 +13,7 @@ Everything but `record.json` is a function of the config and the machine, so tha
 config give the same bytes.
 """
 
+import functools as ft
 import importlib.metadata
 import pathlib
 import platform
@@ -137,10 +138,14 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    here = pathlib.Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    here = pathlib.Path(__file__)
+    git = ft.partial(subprocess.run, capture_output=True, text=True, timeout=5, check=True)
+    at = ["git", "-C", str(here.parent)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+        git(
+            [*at, "ls-files", "--error-unmatch", here.name]
+        )  # else it is somebody else's repository
+        done = git([*at, "describe", "--always", "--dirty", "--abbrev=40"])
     except (OSError, subprocess.SubprocessError):
         return None  # installed from a wheel, or no git
     return done.stdout.strip()

@@ -1,6 +1,7 @@
 """`lengthwise`: one line a command."""
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stdout, as_json = sys.stdout, "--json" in words
     aside = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     try:
-        with aside, _importable_here(), _short_warnings():
+        with _any_encoding(), aside, _importable_here(), _short_warnings():
             outcome = _parse(words).run()
         code, values = outcome.code, {"command": words[0], **outcome.values}
     except BrokenPipeError:  # `lengthwise ... | head`
@@ -93,6 +94,20 @@ def _parse(words: list[str]) -> Command:
 def _failed(error: BaseException, code: int, sentence: str) -> tuple[int, dict[str, Any]]:
     print(f"lengthwise: {sentence}", file=sys.stderr)
     return code, {"error": sentence, "kind": type(error).__name__}
+
+
+@contextlib.contextmanager
+def _any_encoding() -> Iterator[None]:
+    """What stdout cannot encode is written as `?`: a pipe on Windows is no reason to lose a table."""
+    stream = sys.stdout
+    if not isinstance(stream, io.TextIOWrapper) or stream.errors != "strict":
+        yield
+        return
+    stream.reconfigure(errors="replace")
+    try:
+        yield
+    finally:
+        stream.reconfigure(errors="strict")
 
 
 @contextlib.contextmanager

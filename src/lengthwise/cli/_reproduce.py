@@ -138,6 +138,11 @@ class Reproduce:
                 continue
             values[name] |= {"verdict": verdict.verdict, "text": verdict.text}
             print(f"{name}  {verdict.verdict}: {verdict.text}")
+            told = sum(any(part is other for other in kept.get(name, [])) for part in done[name])
+            values[name]["recorded"] = told
+            if told:
+                whole = f"{told} of {len(done[name])} parts"
+                print(f"    {whole} are those of the committed record; `--fresh` runs them again")
         if self.record and not failed:
             self._write(chosen, done, commits)
         code = ExitCode.UNEXPECTED if failed else ExitCode.COMPLETED

@@ -11,6 +11,7 @@ from .._core import require, sole_writer
 from ._cache import start_jax
 from ._command import Common, CommonOptions, Outcome
 from ._exit_codes import ExitCode
+from ._optuna import require_optuna
 
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class SweepRun:
         """Enqueue what is missing, start the workers, show their progress, write the tables."""
         from ..sweep import named_space, read_space
 
+        require_optuna()
         require(self.draws >= 1, "`draws >= 1`", "draw a configuration", draws=self.draws)
         require(self.workers >= 1, "`workers >= 1`", "start one at least", workers=self.workers)
         least = self.population is None or self.population >= 1

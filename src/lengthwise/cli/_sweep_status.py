@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from ._command import Common, CommonOptions, Outcome
+from ._optuna import require_optuna
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class SweepStatus:
 
     def run(self) -> Outcome:
         """Read the study."""
+        require_optuna()
         from ..sweep import SweepFiles, open_study
         from ._sweep_show import show_sweep
 

@@ -8,6 +8,7 @@ import tyro
 from ._cache import start_jax
 from ._command import Common, CommonOptions, Outcome
 from ._exit_codes import ExitCode
+from ._optuna import require_optuna
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class SweepWork:
 
     def run(self) -> Outcome:
         """Work until nothing is left."""
+        require_optuna()
         start_jax(self.common.compile_cache)
         from ..sweep import open_study, work_here
 

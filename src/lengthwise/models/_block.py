@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from .._core import require
 from ._attention import AbstractAttention
 from ._config import DropoutRates, TransformerConfig
 from ._linear import Linear, dropout, split_or_none
@@ -61,6 +62,13 @@ class SelfAttention(eqx.Module):
         bias = positions.bias(position_params, self.heads, places)
         causal = jnp.tril(jnp.ones((length, length), bool))
         weights = self.kind.weights(self.params, query, key, bias, causal)
+        wanted = (*query.shape[:-1], length)
+        require(
+            weights.shape == wanted,
+            f"`{type(self.kind).__name__}.weights` of shape `(*batch, heads, q_len, k_len)`",
+            f"return one weight for each query and key, {wanted} here",
+            shape=weights.shape,
+        )
         return weights, self._by_head(value)
 
     def __call__(

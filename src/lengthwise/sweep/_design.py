@@ -12,6 +12,10 @@ from ._paths import DROPOUT
 from ._space import SearchSpace
 
 
+DESIGN = "design"
+"""The name of the search that follows this table; others are samplers of Optuna."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One trial of the table.

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Int, Key, PRNGKeyArray
 
+from .._core import require
 from ._base import AbstractDeviceTask, AbstractTask, Batch
 from ._lengths import AbstractLengths
 
@@ -51,6 +52,11 @@ def draw_examples(
     sample = lambda key: task.sample(positions, key=key)
     tokens, sampled = jax.vmap(sample)(keys)
     targets = jax.vmap(task.label)(tokens)
+    name, count = type(task).__name__, len(keys)
+    _check_shape(f"`{name}.sample`'s tokens", tokens, (count, positions), "(len,)")
+    _check_shape(f"`{name}.sample`'s next tokens", sampled, (count, positions), "(len,)")
+    wanted = (count, positions, task.sizes.vocab)
+    _check_shape(f"`{name}.label`", targets, wanted, "(len, vocab)")
     return cut_batch(task, Batch(tokens, sampled, targets, jnp.ones(tokens.shape, bool)), own)
 
 
@@ -63,3 +69,13 @@ def cut_batch(task: AbstractTask, batch: Batch, own: Int[Array, " batch"]) -> Ba
     reached = jnp.arange(batch.tokens.shape[-1]) + task.first_length
     within = reached[None, :] <= own[:, None]
     return eqx.tree_at(lambda b: b.mask, batch, jnp.asarray(batch.mask) & within)
+
+
+def _check_shape(what: str, array: Array, wanted: tuple[int, ...], form: str) -> None:
+    """Refuse what a task of the user's gives in another shape; axis 0 is that of the batch."""
+    require(
+        array.shape == wanted,
+        f"{what} of shape `{form}`",
+        f"return {wanted[1:]} for an example of {wanted[1]} positions",
+        shape=array.shape[1:],
+    )

@@ -94,8 +94,8 @@ def dimension_bounds(
 
     - `vocab`: v, at least 3.
     - `heads`: the number of heads. (Keyword only argument.)
-    - `final_layer_norm`: whether a LayerNorm stands before the unembedding, whose output has rank d
-        - 1. (Keyword only argument.)
+    - `final_layer_norm`: whether a LayerNorm stands before the unembedding; its output has a rank of
+        $d - 1$. (Keyword only argument.)
 
     **Raises:** `InputError` for v < 3, which has no input of length 2 with a valid token.
     """

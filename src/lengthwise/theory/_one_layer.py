@@ -180,7 +180,7 @@ def one_layer(model: Transformer) -> OneLayer:
     require(
         not wrong,
         "A model that the theory covers (one layer, attention only, softmax, no or learned positions)",
-        "train one, for example of `minimal_config`; `evaluate` measures any model",
+        "train one, as `lengthwise train minimal` does; `evaluate` measures any model",
         **wrong,
     )
     require(

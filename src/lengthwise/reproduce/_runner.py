@@ -135,6 +135,7 @@ def _run(path: pathlib.Path, part: Part) -> Done:
     rows = json.loads(json.dumps(claim.run(part), sort_keys=True))  # as a record gives them back
     mark = part_hash(claim, part)
     about = provenance() | {"claim_commit": stands_at(path)}
+    del about["command"]  # that of a record is in its header, without the folders of a machine
     return Done(dict(part), rows, time.monotonic() - began, about, mark)
 
 

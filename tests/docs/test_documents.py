@@ -95,7 +95,9 @@ def test_tutorial_executes():
     stored = nbformat.read(ROOT / "docs/tutorial.ipynb", as_version=4)
     notebook = copy.deepcopy(stored)
     resources = {"metadata": {"path": str(ROOT / "docs")}}  # it reads ../experiments
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+    NotebookClient(
+        notebook, timeout=300, kernel_name="python3", coalesce_streams=True, resources=resources
+    ).execute()
     shown = [[kinds(output) for output in cell.get("outputs", [])] for cell in notebook.cells]
     assert {"text/html", "image/png"} <= {kind for cell in shown for of in cell for kind in of}
     # The outputs that are stored, which the page and code hosts show, are of the same blocks.

@@ -3,6 +3,8 @@
 import itertools as it
 import json
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -31,6 +33,17 @@ def test_parts_are_data_and_differ(claims):
             assert parts
             assert all(json.loads(json.dumps(part)) == part for part in parts)
             assert len({part_hash(claim, part) for part in parts}) == len(parts)
+
+
+def test_claims_are_found_without_jax():
+    """So that `reproduce --list` and `--help` answer at once; it is imported where a part is run."""
+    code = (
+        "import pathlib, sys; from lengthwise.reproduce import BUDGETS, find_claims;"
+        f"found = find_claims(pathlib.Path({str(FOLDER)!r}));"
+        "assert all(one.claim.parts(budget) for one in found.values() for budget in BUDGETS);"
+        "sys.exit('jax' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def rows_by_seed(about, values, *, seen=8, lengths=(8, 12, 15), **more):
@@ -195,23 +208,25 @@ def test_dimension_bounds(claims, changes, verdict):
 
 
 @pytest.mark.parametrize(
-    ("broken_at", "refuted", "law", "verdict"),
+    ("predicted", "certified", "refuted", "law", "models", "verdict"),
     [
-        (99, False, 1.0, "holds"),
-        (99, False, 0.3, "undecided"),  # not 2/s
-        (3, False, 1.0, "undecided"),  # not proved, and not refuted
-        (3, True, 1.0, "does not hold"),
-        (2, True, 1.0, "undecided"),  # not balanced at lengths 1 and 2
+        (9, 8, 9, 1.0, 3, "holds"),
+        (16, 15, 16, 1.0, 3, "holds"),  # no length fails, as predicted
+        (9, 8, 9, 1.0, 2, "undecided"),  # too few
+        (9, 8, 9, 0.3, 3, "undecided"),  # not 2/s before it
+        (9, 7, 9, 1.0, 3, "undecided"),  # length 8 is neither proved nor refuted
+        (9, 9, 10, 1.0, 3, "undecided"),  # later than predicted
+        (9, 4, 5, 1.0, 3, "does not hold"),
+        (None, 1, 2, 1.0, 3, "undecided"),  # lengths 1 and 2 are not solved
     ],
 )
-def test_lengths_one_and_two(claims, broken_at, refuted, law, verdict):
+def test_lengths_one_and_two(claims, predicted, certified, refuted, law, models, verdict):
     rows = []
-    for loss, seed, n in it.product(("exact", "sampled"), range(5, 10), range(1, 16)):
-        fails = n >= broken_at
-        row = {"loss": loss, "seed": seed, "length": n, "itr": 0.01, "chance": n / 16}
-        row |= {"margin": -0.1 if fails else 0.1}
-        row |= {"verdict": "refuted" if fails and refuted else "undecided" if fails else "holds"}
-        rows.append(row | {"measured_displacement": 2 / n * (law if n > 2 else 1.0)})
+    for loss, seed, n in it.product(("exact", "sampled"), range(10, 10 + models), range(1, 16)):
+        row = {"loss": loss, "seed": seed, "length": n, "mean_displacement": 2 / n}
+        if n == 5:
+            row["mean_displacement"] *= law
+        rows.append(row | {"predicted": predicted, "certified": certified, "refuted": refuted})
     assert claims["C2"].judge(rows).verdict == verdict
 
 

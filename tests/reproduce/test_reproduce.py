@@ -221,21 +221,3 @@ def test_a_file_without_a_claim_is_refused(claims, call):
     (claims / "c2_empty.py").write_text(CLAIM)
     _, text = call("all", code=2)
     assert "are both C1" in text
-
-
-def test_paired_ratios_are_those_of_scipy():
-    import numpy as np
-    import scipy.stats
-
-    from lengthwise.reproduce import paired_ratio
-
-    rng = np.random.default_rng(0)
-    theirs = rng.lognormal(size=7)
-    ours = theirs * rng.lognormal(0.3, 0.1, size=7)
-    found = paired_ratio(ours, theirs, comparisons=2)
-    test = scipy.stats.ttest_rel(np.log(ours), np.log(theirs))
-    interval = test.confidence_interval(0.975)
-    assert np.log(found["low"]) == pytest.approx(interval.low)
-    assert np.log(found["high"]) == pytest.approx(interval.high)
-    assert found["below"] == sum(ours < theirs)
-    assert paired_ratio([1.0], [2.0])["low"] == 0

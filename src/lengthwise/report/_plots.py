@@ -28,6 +28,8 @@ LABELS = {
     "separation_min": "separation of the worst input, logits",
     "separated": "share separated",
     "coverage": "coverage of the legal tokens",
+    "effective": "effective number of attended tokens",
+    "entropy": "attention entropy, nats",
 }
 """Columns by length in words, as panel titles."""
 LOG = ("kl",)
@@ -173,7 +175,12 @@ def metric_panel(
         if not any(row["temperature"] == temperature for run in runs for row in run.rows):
             ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", color=MUTED)
 
-    return Panel(title or LABELS.get(name, name).capitalize(), draw)
+    return Panel(title or heading(name), draw)
+
+
+def heading(metric: str) -> str:
+    """A column in words, as the title of a panel or figure."""
+    return LABELS.get(metric, metric).capitalize()
 
 
 def table(

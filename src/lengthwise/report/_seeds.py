@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from .._core import require
 from ._chart import NotebookFigure, compose
 from ._load import LENGTH, Row, Run
-from ._plots import LOG, length_keys, metric_panel
+from ._plots import LOG, heading, length_keys, metric_panel
 
 
 def over_seeds(rows: Sequence[Row], metric: str) -> list[Row]:
@@ -51,4 +51,4 @@ def plot_seeds(
         runs.append(Run(title, None, over_seeds(rows, metric), seen, length_label=length))
     panels = [metric_panel([run], metric, title=run.name, log=metric in LOG) for run in runs]
     chance = any(f"chance_{metric}" in row for row in runs[0].rows)
-    return compose(panels, length_keys(runs[:1], chance=chance), columns=2, title="")
+    return compose(panels, length_keys(runs[:1], chance=chance), columns=2, title=heading(metric))

@@ -1,6 +1,20 @@
-from ._claim import BUDGETS as BUDGETS, Budget as Budget, Claim as Claim, Verdict as Verdict
+from ._claim import (
+    BUDGETS as BUDGETS,
+    Budget as Budget,
+    Claim as Claim,
+    Verdict as Verdict,
+    decide as decide,
+)
+from ._header import claim_of as claim_of, read_header as read_header
 from ._load import Found as Found, find_claims as find_claims, load_claim as load_claim
-from ._paired import by_seed as by_seed, paired_ratio as paired_ratio, ratio_text as ratio_text
+from ._paired import (
+    Effect as Effect,
+    by_seed as by_seed,
+    compare as compare,
+    compare_each as compare_each,
+    paired_ratio as paired_ratio,
+    unseen_mean as unseen_mean,
+)
 from ._record import (
     Done as Done,
     Record as Record,
@@ -11,8 +25,17 @@ from ._record import (
     write_record as write_record,
 )
 from ._results import results_page as results_page, write_results as write_results
+from ._rows import (
+    COLUMNS as COLUMNS,
+    columns as columns,
+    grid as grid,
+    group as group,
+    label as label,
+    select as select,
+)
 from ._rule import check_order as check_order, rule_commit as rule_commit
 from ._runner import run_claims as run_claims, run_parts as run_parts
+from ._train import train_variant as train_variant
 from ._verify import (
     Compared as Compared,
     compare_part as compare_part,

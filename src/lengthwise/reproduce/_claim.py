@@ -1,7 +1,7 @@
 """A claim of the paper as data: what is run for it, and the rule that judges it. No JAX."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._core import require
@@ -26,12 +26,33 @@ class Verdict:
 
     - `verdict`: whether the claim holds here.
     - `text`: a sentence with the effect, its interval and the number of seeds.
-    - `numbers`: the same, for machines.
+    - `headline`: its main number in a few words, for a table; the whole text if there is none.
     """
 
     verdict: Literal["holds", "does not hold", "undecided"]
     text: str
-    numbers: Mapping[str, Any] = field(default_factory=dict)
+    headline: str = ""
+
+
+def decide(text: str, *, headline: str = "", holds: bool, refuted: bool) -> Verdict:
+    """What a rule of two conditions says: undecided where neither is met.
+
+    **Arguments:**
+
+    - `text`, `headline`: as of `Verdict`.
+    - `holds`, `refuted`: when the claim holds, and when it does not. (Keyword only arguments.)
+
+    **Raises:** `InputError` if both are met.
+    """
+    require(
+        not (holds and refuted),
+        "A rule by which a claim holds, or does not, or neither",
+        "write conditions that exclude each other",
+        holds=holds,
+        refuted=refuted,
+    )
+    verdict = "holds" if holds else "does not hold" if refuted else "undecided"
+    return Verdict(verdict, text, headline)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """`docs/results.md`: our number beside the paper's claim, from the records alone."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from .._core import write_bytes
 from ._claim import Claim, Verdict
@@ -33,12 +33,12 @@ def write_results(
     **Returns:** the page.
     """
     verdicts = {name: claims[name].judge(record.rows) for name, record in records.items()}
-    figures: dict[str, list[str]] = {}
+    figures: dict[str, dict[str, str]] = {}
     for name, record in records.items():
         for title, figure in claims[name].figures(record.rows).items():
             path = docs / "figures" / f"{name.lower()}_{title}.svg"
             figure.savefig(path, metadata={"Date": None})
-            figures.setdefault(name, []).append(path.relative_to(docs).as_posix())
+            figures.setdefault(name, {})[title] = path.relative_to(docs).as_posix()
     page = docs / "results.md"
     write_bytes(page, results_page(claims, records, verdicts, figures).encode())
     return page
@@ -48,7 +48,7 @@ def results_page(
     claims: Mapping[str, Claim],
     records: Mapping[str, Record],
     verdicts: Mapping[str, Verdict],
-    figures: Mapping[str, Sequence[str]],
+    figures: Mapping[str, Mapping[str, str]],
 ) -> str:
     """The page as Markdown.
 
@@ -56,29 +56,32 @@ def results_page(
 
     - `claims`: by name, in the order of the page; those without a record are listed as such.
     - `records`, `verdicts`: by name.
-    - `figures`: paths of each claim's figures, relative to the page.
+    - `figures`: of each claim, by their names, paths relative to the page.
     """
     lines = [HEAD, "| claim | verdict | what was found |", "|---|---|---|"]
     for name, claim in claims.items():
         if name in records:
             verdict = verdicts[name]
             cells = (f"[{name}](#{_anchor(name, claim)}) {claim.title}", f"**{verdict.verdict}**")
-            lines.append("| " + " | ".join([*cells, verdict.text]) + " |")
+            lines.append("| " + " | ".join([*cells, verdict.headline or verdict.text]) + " |")
         else:
             lines.append(f"| {name} {claim.title} | no record | |")
     for name in records:
-        section = _section(claims[name], records[name], verdicts[name], figures.get(name, ()))
+        section = _section(claims[name], records[name], verdicts[name], figures.get(name, {}))
         lines += ["", *section]
     return "\n".join(lines) + "\n"
 
 
-def _section(claim: Claim, record: Record, verdict: Verdict, figures: Sequence[str]) -> list[str]:
+def _section(
+    claim: Claim, record: Record, verdict: Verdict, figures: Mapping[str, str]
+) -> list[str]:
     header, minutes = record.header, sum(done.seconds for done in record.done) / 60
     about = record.done[0].about
     machine = f"{about['machine']}, JAX {about['versions']['jax']}"
     lines = [f"## {claim.name}. {claim.title}", "", f"**The paper.** {claim.paper}", ""]
     lines += [f"**Here: {verdict.verdict}.** {verdict.text}", ""]
-    lines += [line for path in figures for line in (f"![{claim.title}]({path})", "")]
+    for title, path in figures.items():
+        lines += [f"![{claim.title}: {title}]({path})", ""]
     lines += [f"**The rule.** {header['rule']}", "", f"**What differs.** {claim.differs}", ""]
     lines.append(
         f"`{header['command']}`: {len(record.done)} parts, {minutes:.0f} minutes of a worker "

@@ -1,3 +1,4 @@
+from ._approach import Approach as Approach, Shape as Shape, approach_floors as approach_floors
 from ._balance import Balance as Balance, check_balance as check_balance, merge_heads as merge_heads
 from ._balanced import Balanced as Balanced
 from ._base import AbstractConstruction as AbstractConstruction

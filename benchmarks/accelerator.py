@@ -50,9 +50,7 @@ def ceiling(size=8192, repeats=20):
     times = []
     for _ in range(5):
         started = time.perf_counter()
-        for _ in range(repeats):
-            found = product(a, b)
-        found.block_until_ready()
+        jax.block_until_ready([product(a, b) for _ in range(repeats)][-1])
         times.append((time.perf_counter() - started) / repeats)
     return 2 * size**3 / statistics.median(times)
 
@@ -140,7 +138,8 @@ def populations(sizes=(1, 16, 64), steps=400):
                 runs = train_population(
                     task, models, config, [HPARAMS] * members, keys=keys, devices=jax.devices()[:1]
                 )
-                rates.append(members * steps / sum(run.seconds for run in runs))
+                done = [run for run in runs if isinstance(run, lw.RunResult)]
+                rates.append(len(done) * steps / sum(run.seconds for run in done))
             alone = alone or rates[-1]
             print(
                 f"  {name:9s} {members:4d}: {rates[-1]:10,.0f}  {rates[-1] / alone:6.1f} times one"

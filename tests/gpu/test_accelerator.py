@@ -13,7 +13,7 @@ import lengthwise as lw
 from lengthwise.evaluation import evaluate
 from lengthwise.loggers import AbstractLogger
 from lengthwise.models import RotaryPositions
-from lengthwise.tasks import OthelloTask
+from lengthwise.tasks import AbstractTask, OthelloTask
 from lengthwise.training import population_traces, train_population
 
 
@@ -40,7 +40,7 @@ def on_the_cpu():
     return jax.default_device(jax.devices("cpu")[0])
 
 
-def run(task=TASK, model=MODEL, config=CONFIG, hparams=HPARAMS, **kwargs):
+def run(task: AbstractTask = TASK, model=MODEL, config=CONFIG, hparams=HPARAMS, **kwargs):
     built = model.build(task.sizes, key=jr.key(0))
     return lw.train(task, built, config, hparams, key=jr.key(1), **kwargs)
 
@@ -66,7 +66,8 @@ def test_losses_and_measurements_equal_the_cpus(task, model, config):
             # The same weights, so that these numbers differ by one forward pass's rounding alone.
             again = {name: measure(m) for name, m in jax.device_get(ours.models).items()}
     platforms = [
-        {d.platform for d in run.models["raw"].embedding.devices()} for run in (ours, theirs)
+        {d.platform for d in jax.tree.leaves(run.models["raw"])[0].devices()}
+        for run in (ours, theirs)
     ]
     assert platforms == [{jax.devices()[0].platform}, {"cpu"}]
     np.testing.assert_allclose(losses(ours), losses(theirs), rtol=2e-5)

@@ -29,8 +29,9 @@ def find_claims(folder: pathlib.Path) -> dict[str, Found]:
     paths = sorted(folder.glob(PATTERN), key=_number)
     if not paths:
         raise StorageError(
-            f"`{folder}` must hold claims (`{PATTERN}`), but it does not: run this in a clone of the "
-            "repository, or name its folder by `--experiments`."
+            f"`{folder}` must hold claims (`{PATTERN}`), but it does not: they come with a clone of the "
+            "repository or the source distribution, not with the wheel; run this there, or name their "
+            "folder by `--experiments`."
         )
     found: dict[str, Found] = {}
     for path in paths:

@@ -5,6 +5,7 @@ must then fail. Exit status 0 only if every mutant is caught; a mutant whose tex
 its file, or not once, is stale.
 """
 
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -27,10 +28,13 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"Unknown mutants {unknown}: choose from {sorted(mutants)}.", file=sys.stderr)
         return 2
-    verdicts = {}
-    for name in names or mutants:
-        verdicts[name] = judge(mutants[name])
-        print(f"{verdicts[name]:9} {mutants[name]['suite']:12} {name}", flush=True)
+    chosen, verdicts = names or list(mutants), {}
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # pytest is another process
+        judged = {pool.submit(judge, mutants[name]): name for name in chosen}
+        for future in concurrent.futures.as_completed(judged):
+            name = judged[future]
+            verdicts[name] = future.result()
+            print(f"{verdicts[name]:9} {mutants[name]['suite']:12} {name}", flush=True)
     caught = sum(verdict == "caught" for verdict in verdicts.values())
     print(f"{caught} of {len(verdicts)} caught")
     return int(caught < len(verdicts))

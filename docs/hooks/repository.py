@@ -41,6 +41,8 @@ def on_page_markdown(markdown, *, page, **_):
     """Links out of docs/ lead to the page that shows the file, and named experiments are links."""
     if page.file.src_uri == "experiments.md":
         return markdown
+    if page.file.src_uri == "results.md":
+        return _pages_linked(markdown)  # it quotes the headers of the experiments
 
     def lead(found):
         path = found[1]
@@ -73,14 +75,20 @@ def _experiment(path):
     body = code.split('"""', 2)[2].strip()
     parts = [
         f"## {title} {{ #{path.stem} }}",
-        _results_linked(rest).strip("\n"),
+        re.sub(
+            r"^(Paper|Rule|Differs):",
+            r"**\1.**",
+            _pages_linked(rest).strip("\n"),
+            flags=re.MULTILINE,
+        ),
         f'??? quote "`{path.name}`"',
         _indented(body),
     ]
     return "\n\n".join(parts)
 
 
-def _results_linked(text):
+def _pages_linked(text):
+    text = text.replace("docs/theory.md", "[Theory](theory.md)")
     return text.replace("docs/results.md", "[Results](results.md)") if RESULTS.exists() else text
 
 

@@ -104,4 +104,4 @@ $(LENS)/.lens: constraints-lens.txt constraints-lens-4.txt
 	@touch $@
 
 clean: ## remove environments and caches
-	rm -rf $(VENV) $(PEER) $(LENS) .venv-newer site dist .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(PEER) $(LENS) .venv-newer site dist .pytest_cache .ruff_cache .import_linter_cache .coverage*

@@ -97,6 +97,7 @@ def test_pages_from_elsewhere_are_refused(url):
         ({"body": b"[" * 60000}, 400, "must be JSON"),
         ({"body": b" " * 70000}, 413, "65536 bytes at most"),
         ({"headers": {"Content-Length": "9" * 5000}}, 413, "but got (999999999999...)"),
+        ({"headers": {"Content-Length": "-1"}}, 411, "must say its length"),
         ({"path": "/other"}, 404, "nothing at /other"),
         ({"method": "GET", "path": "/play.js"}, 404, "nothing at /play.js"),
         ({"method": "GET", "path": "/../../etc/passwd"}, 404, "nothing at"),

@@ -123,6 +123,18 @@ def change(folder, arrays):
     safetensors.numpy.save_file(kept, file)
 
 
+def test_a_model_of_another_class_has_the_own_layout_alone(tmp_path):
+    class Uniform(lw.AbstractModel):
+        config: str = "none"
+
+        def __call__(self, tokens, *, dropout=None, key=None):
+            raise NotImplementedError
+
+    with pytest.raises(lw.InputError, match=r"must be a `Transformer`, but got \(.*Uniform\)"):
+        export_model(tmp_path / "out", Uniform(), OthelloTask(4), layout="mingpt")
+    assert not any(tmp_path.iterdir())
+
+
 def test_arrays_of_another_model(tmp_path, exported):
     for names, text in (
         ({"blocks.1.mlp.0.weight": None}, r"missing=\['blocks.1.mlp.0.weight'\]"),
@@ -195,6 +207,24 @@ def test_what_is_given_must_not_contradict(exported):
             import_model(folder, **options)
     with pytest.raises(lw.InputError, match="`gelu` must be that of"):
         import_model(exported("mingpt"), gelu="tanh")
+
+
+def test_a_gelu_that_the_layout_has_not(exported):
+    folder = exported("transformer-lens")
+    (folder / "config.json").unlink()
+    file = folder / "weights.safetensors"
+    with pytest.raises(
+        lw.InputError, match=r"`gelu` of the layout `transf.* \(.*exact.*got \(quick"
+    ):
+        import_model(file, heads=2, gelu="quick")
+
+
+@pytest.mark.parametrize("missing", ["unembed.W_U", "ln_final.b"])
+def test_an_array_that_the_bias_of_the_logits_needs_is_missed_by_name(exported, missing):
+    folder = exported("transformer-lens")
+    change(folder, {"unembed.b_U": np.ones(13, np.float32), missing: None})
+    with pytest.raises(lw.InputError, match=missing):
+        import_model(folder)
 
 
 @pytest.mark.parametrize(
@@ -285,6 +315,76 @@ def test_a_checkpoint_without_pytorch_here(tmp_path):
         read_torch(file, python=str(bare))
     with pytest.raises(lw.InputError, match="must be an interpreter"):
         import_model(file, torch_python=str(tmp_path / "python"))
+
+
+@pytest.mark.parametrize(
+    ("script", "error", "text"),
+    [
+        (
+            "echo first >&2; echo 'it holds a list' >&2; exit 2",
+            lw.InputError,
+            "but it holds a list",
+        ),
+        ("echo 'EOFError: end' >&2; exit 4", lw.StorageError, r"read \(EOFError: end\)"),
+        ("kill -9 $$", lw.StorageError, r"read \(\)"),
+    ],
+)
+def test_what_an_interpreter_with_pytorch_says_of_a_checkpoint(tmp_path, script, error, text):
+    python, file = tmp_path / "python", tmp_path / "gpt.ckpt"
+    file.write_bytes(b"weights")
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    with pytest.raises(error, match=text):
+        read_torch(file, python=str(python))
+    python.write_text('#!/bin/sh\ncp "$2" "$3"\n')  # of the script, its input and its output
+    assert read_torch(file, python=str(python)) == b"weights"
+
+
+STAND_IN = """
+import json
+
+class Tensor:
+    def __init__(self, values):
+        self.values = values
+    detach = clone = contiguous = lambda self: self
+
+def load(path, *, map_location, weights_only):
+    assert (map_location, weights_only) == ("cpu", True)
+    return json.loads(open(path).read(), object_hook=lambda found: {
+        name: Tensor(x) if isinstance(x, list) else x for name, x in found.items()
+    })
+
+def save(tensors):
+    return json.dumps({name: x.values for name, x in tensors.items()}).encode()
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"w": [1]}', b'{"w": [1]}'),
+        ('{"epoch": 3, "state_dict": {"w": [1]}}', b'{"w": [1]}'),
+        ('{"state_dict": {"model": {"w": [1]}}}', b'{"w": [1]}'),
+        ("{}", "dictionary, but it holds no state dictionary but a dict"),
+        ("3", "dictionary, but it holds no state dictionary but a int"),
+        ('{"w": [1], "step": 3}', r"but it holds other things than tensors \(step\)"),
+        ("PK", r"cannot be read \(JSONDecodeError: "),
+    ],
+)
+def test_the_script_takes_the_tensors_out_of_what_pytorch_loads(tmp_path, text, found):
+    """PyTorch is stood in for by JSON whose lists are tensors; tests/peer has PyTorch itself."""
+    (tmp_path / "safetensors").mkdir()
+    for name in ("torch.py", "safetensors/__init__.py", "safetensors/torch.py"):
+        (tmp_path / name).write_text(STAND_IN)
+    python, file = tmp_path / "python", tmp_path / "gpt.pt"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    file.write_text(text)
+    if isinstance(found, bytes):
+        assert read_torch(file, python=str(python)) == found
+    else:
+        with pytest.raises(lw.StorageError if text == "PK" else lw.InputError, match=found):
+            read_torch(file, python=str(python))
 
 
 def test_a_run_that_fails_leaves_nothing(tmp_path, exported, monkeypatch):

@@ -1,5 +1,6 @@
 """Games on disk: shards are whole or absent, and nothing in a foreign file is run."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -97,6 +98,21 @@ def test_damaged_shards_are_named():
         read_shards("games")
     with pytest.raises(lw.StorageError, match="could not be read"):
         read_shards("nowhere")
+
+
+def test_a_shard_of_another_kind_is_named():
+    """Its manifest vouches for it, as that of another program may."""
+    write_shards("games", {"train": [random_games(4, 5, seed=0)]})
+    manifest = pathlib.Path("games/manifest.json")
+    about = json.loads(manifest.read_text())
+    shard = pathlib.Path("games/train-00000.moves.npy")
+    for wrong in (np.load(shard).astype(np.int64), np.load(shard).ravel()):
+        np.save(shard, wrong)
+        part = about["streams"]["train"]["shards"][0]["moves"]
+        part["sha256"] = hashlib.sha256(shard.read_bytes()).hexdigest()
+        manifest.write_text(json.dumps(about))
+        with pytest.raises(lw.StorageError, match=r"moves.npy` must hold a table of int8"):
+            read_shards("games")
 
 
 def test_legal_sets_of_other_games_are_noticed():
@@ -206,6 +222,18 @@ class TestCommand:
         assert len(manifest["streams"]["train"]["shards"]) == 2
         assert manifest["overlap"]["test"][1]["share"] == 1.0
         assert "must be a new directory" in self.run("games --size 4 --train 3 --out g", capsys, 2)
+
+    def test_games_without_training_games_have_nothing_in_common(self, capsys):
+        said = self.run("games --size 4 --train 0 --validation 0 --test 50 --out g", capsys)
+        assert "share of" not in said
+        assert json.loads(pathlib.Path("g/manifest.json").read_text())["overlap"] == {}
+        same(random_games(4, 50, seed=0, stream="test"), read_shards("g", "test"))
+
+    def test_a_corpus_of_no_games_is_refused(self, capsys):
+        pathlib.Path("a.json").write_text("[]")
+        said = self.run("games --read a.json --out g", capsys, 2)
+        assert "`a.json` must hold games, but it has none" in said
+        assert [path.name for path in pathlib.Path().iterdir()] == ["a.json"]
 
     def test_a_corpus_is_checked_and_written(self, capsys):
         games = random_games(8, 20, seed=0)

@@ -1,6 +1,8 @@
 """Random games: their law, and that they depend on nothing but seed, stream and number."""
 
 import hashlib
+import json
+import os
 import subprocess
 import sys
 
@@ -106,6 +108,39 @@ def test_another_process_gives_the_same_games():
     here = random_games(6, 100, seed=4, stream="test", threads=2)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == hashlib.sha256(here.moves.tobytes()).hexdigest()
+
+
+PLAY_ALL = """
+import hashlib, itertools as it
+import numba, numpy as np
+from lengthwise.othello import next_move, perft, play, positions, random_games, replay, start
+
+found = {"interpreted": bool(numba.config.DISABLE_JIT), "perft": [perft(8, d) for d in range(4)]}
+found["ended"] = perft(4, 13)
+for size, policy in it.product((4, 6, 8), ("skip", "pass")):
+    games = random_games(size, 12, seed=3, policy=policy)
+    cut = random_games(size, 12, seed=3, policy=policy, entries=9)
+    again = replay(size, games.moves, policy=policy)
+    shares = next_move(size, games.legal, policy=policy)
+    first = play(*start(size), int(games.moves[0, 0]), size)
+    arrays = (*again[2:], *positions(games), *cut[2:], shares, np.array(first, np.uint64))
+    data = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
+    found[f"{size} {policy}"] = hashlib.sha256(data).hexdigest()
+"""
+
+
+def test_the_compiled_program_plays_as_its_python_text_says():
+    """The same text, interpreted: a wrong type or an unsigned shift would come out otherwise."""
+    here = {}
+    exec(PLAY_ALL, here)
+    command = [sys.executable, "-c", f"import json\n{PLAY_ALL}\nprint(json.dumps(found))"]
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    compiled, interpreted = here["found"], json.loads(done.stdout)
+    assert (compiled.pop("interpreted"), interpreted.pop("interpreted")) == (False, True)
+    assert compiled == interpreted
+    assert compiled["perft"] == [1, 4, 12, 56]
 
 
 def test_streams_and_seeds_have_no_game_in_common():

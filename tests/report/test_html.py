@@ -2,9 +2,10 @@ import html.parser
 import re
 import xml.etree.ElementTree
 
+import numpy as np
 import pytest
 
-from lengthwise._core import InputError, StorageError, read_csv
+from lengthwise._core import InputError, StorageError, read_csv, read_json, write_csv, write_json
 from lengthwise.report._chart import draw_chart
 from lengthwise.report._export import to_bytes
 from lengthwise.report._html import charts, to_html
@@ -132,6 +133,32 @@ def test_several_runs_show_what_differs(tmp_path):
     assert "<code>hparams.learning_rate</code>" in text
     assert "hparams.averages" not in text
     assert "averaged weights EMA_decay0.9 of b/run have the lowest" in text
+
+
+def test_runs_of_other_lengths_and_weights_stand_side_by_side(tmp_path):
+    """Each T has a line of its own, and the shade ends at the first; a run shows the weights it has."""
+    one, two = (helpers.write_run(tmp_path / name) for name in ("one", "two"))
+    record = read_json(two / "record.json")
+    write_json(two / "record.json", record | {"seen": 5})
+    raw = [row for row in read_csv(two / "evaluation.csv") if row["weights"] == "raw"]
+    write_csv(two / "evaluation.csv", raw)
+    ax = draw_chart(charts(load_runs([one, two]))[0]).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["T=3", "T=5"]
+    across = [np.asarray(line.get_xdata()) for line in ax.lines]
+    assert [x[0] for x in across if len(x) == 2 and x[0] == x[1]] == [3.5, 5.5]
+    shade = ax.patches[0].get_extents().transformed(ax.transData.inverted())
+    assert (shade.x0, shade.x1) == pytest.approx((0.5, 3.5))
+    chance = 1
+    assert all(map(len, across))
+    assert sum(len(x) == len(helpers.LENGTHS) for x in across) == 2 + 1 + chance
+
+
+def test_a_history_of_one_evaluation_is_a_column_of_the_heat_map(tmp_path):
+    run = helpers.write_run(tmp_path / "run")
+    write_csv(run / "history.csv", [row for row in helpers.history_rows() if row["step"] == 50])
+    [chart] = [chart for chart in charts(load_runs([run])) if chart.name == "heatmap"]
+    ax = draw_chart(chart).axes[0]
+    assert ax.get_xlim() == (49.5, 50.5)
 
 
 @pytest.mark.parametrize(

@@ -298,6 +298,9 @@ def test_what_is_no_sweep_is_refused(tmp_path):
     directory = sweeps.write_sweep(tmp_path, [{k: v for k, v in trials[0].items() if k != "seed"}])
     with pytest.raises(StorageError, match="seed"):
         read_trials(directory)
+    averages = {name: one for name, one in trials[2]["weights"].items() if name != "raw"}
+    with pytest.raises(StorageError, match=r"line 2 is damaged \(missing=\['weights.raw'\]\)"):
+        sweep_of([trials[0], trials[2] | {"weights": averages}])
     for change, word in (({"seed": 1}, "seed"), ({"params": trials[0]["params"]}, "dropout")):
         with pytest.raises(InputError, match=word):
             sweep_of([trials[0], trials[1] | change])

@@ -10,6 +10,7 @@ import pytest
 from lengthwise._core import read_csv
 from lengthwise.report._sweep_charts import sweep_charts
 from lengthwise.report._sweep_effects import sweep_effects
+from lengthwise.report._sweep_importances import importances_table
 from lengthwise.report._sweep_noise import noise_correlations
 from lengthwise.report._sweep_page import SweepResults, sweep_html
 from lengthwise.report._sweep_trials import read_trials, sweep_of
@@ -147,3 +148,13 @@ def test_sweep_without_results_has_a_page(trials):
     assert results.charts(sweep) == []
     text = sweep_html(sweep, results, [], name="empty")
     assert f"{len(trials)} trials of" in text
+
+
+def test_importances_in_the_terminal():
+    lines = importances_table(IMPORTANCES[::-1]).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split() for line in lines[-2:]] == [
+        ["hparams.learning_rate", "0.90", "p", "0.01"],
+        ["model.<norm>", "0.10", "p", "0.40"],
+    ]
+    assert importances_table([row for row in IMPORTANCES if row["weights"] != "raw"]) == ""

@@ -82,3 +82,24 @@ def test_a_condition_that_does_not_hold_is_left_out(tiny):
     space = SearchSpace(tiny.base, {**tiny.laws, "hparams.warmup_steps": warm})
     rows = importances(space, lines(space, rate_and_width), permutations=1)
     assert {row["parameter"] for row in rows} == set(space.laws)
+
+
+def test_where_all_values_are_equal_none_is_best(tiny):
+    from lengthwise.sweep import importances
+
+    rows = importances(tiny, lines(tiny, lambda params: 0.0), permutations=1)
+    assert {row["weights"] for row in rows} == {"EMA"}
+
+
+def test_the_command_says_why_it_has_none(tiny, place):
+    from lengthwise._core import write_json
+    from lengthwise.cli._sweep_effects import _importances
+
+    made = lines(tiny, rate_and_width, draws=40)
+    assert "there is no" in _importances(place, made)[1]
+    write_json(place / "space.json", tiny.to_json())
+    rows, note = _importances(place, made[:38])
+    assert (rows, note) == ([], "Importances need 20 draws that are not all alike.")
+    rows, note = _importances(place, made)
+    assert {row["parameter"] for row in rows} == set(tiny.laws)
+    assert note == ""

@@ -337,6 +337,7 @@ def test_a_trial_that_someone_else_enqueued_is_of_no_row(tiny, monkeypatch, popu
     study = begin(tiny)
     study.enqueue(1)
     study.optuna.enqueue_trial({})
+    assert study.enqueue(1) == 0
     study.work(population=population)
     assert [trial.number for trial in study.trials(TrialState.PRUNED)] == [2]
     assert rows_of(study) == once(design(tiny, 1, 0))

@@ -97,3 +97,10 @@ def test_unreachable_database_and_missing_sweep(call, tiny):
     assert "`--sampler` must name a sampler" in values["error"]
     values = call(["sweep", "run", "tinny"], 2)
     assert "`SPACE` in (default, wide" in values["error"]
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"base": 3, "laws": {}}'])
+def test_a_file_without_a_space_is_refused(call, place, text):
+    (place / "space.json").write_text(text)
+    error = call(["sweep", "run", "space.json", "--dry-run"], 4)["error"]
+    assert "`space.json` must hold a search space" in error

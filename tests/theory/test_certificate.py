@@ -1,6 +1,7 @@
 """Certificates against every sequence of small vocabularies: exact, or on the right side."""
 
 import dataclasses
+import html
 import itertools as it
 import math
 
@@ -301,6 +302,7 @@ def test_tolerance_decides_too():
     loose = certify(model, tolerance=0.5)
     strict = certify(model, tolerance=1e-3)
     assert loose.certified == 5
+    assert "and the total variation is at most 0.5." in loose.summary()
     assert strict.horizon == 5
     assert strict.lengths[4].replayed_tv > 1e-3
     assert strict.certified == 4
@@ -316,6 +318,28 @@ def test_undecided_says_why_and_from_where():
         for row in certificate.lengths:
             assert row.reason or row.verdict != "undecided"
             assert len(row.witness) == row.length
+
+
+def test_what_the_fast_method_leaves_open_is_called_undecided():
+    """A construction with noise in every weight, which the exact method proves at every length."""
+    model = built(7)
+    leaves, tree = jax.tree.flatten(model)
+    keys = jr.split(jr.key(0), len(leaves))
+    noisy = [x + 0.03 * jr.normal(key, x.shape) for key, x in zip(keys, leaves, strict=True)]
+    model = jax.tree.unflatten(tree, noisy)
+    with jax.enable_x64(True):
+        fast, exact = (certify(model, method=method) for method in ("fast", "exact"))
+    assert exact.certified == 6
+    last = fast.certified
+    assert 0 < last < 6
+    assert fast.horizon is None  # no sequence refutes it
+    assert {row.verdict for row in fast.lengths[last:]} == {"undecided"}
+    assert all(row.margin <= 0 < row.attained for row in fast.lengths[last:])
+    assert f" Undecided from length {last + 1}: the fast method adds" in fast.summary()
+    shown = fast._repr_html_()
+    assert shown.startswith(f"<p>{html.escape(fast.summary())}</p>")
+    assert [text.count("</td>") for text in shown.split("</tr>")] == [0, *[8] * 6, 0]
+    assert shown.count("<td>undecided</td>") == 6 - last
 
 
 def test_bad_input_is_refused():

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import equinox as eqx
 import jax
@@ -15,7 +16,9 @@ import lengthwise as lw
 from lengthwise.evaluation import EvaluationConfig, forward_traces
 from lengthwise.loggers import AbstractLogger
 from lengthwise.tasks import AbstractHostTask, Batch
-from lengthwise.training import chunk_traces
+from lengthwise.training import _train, chunk_traces
+from lengthwise.training._feed import check_numbered
+from lengthwise.training._interrupts import interrupts
 
 
 TASK = lw.SetComplement(6)
@@ -276,3 +279,41 @@ def test_an_existing_run_is_not_overwritten(tmp_path):
     with pytest.raises(lw.InputError, match="must be a new directory"):
         run(tmp_path / "a")
     assert written(tmp_path / "a") == before
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_chunk():
+    before = signal.getsignal(signal.SIGINT)
+    with interrupts() as asked:
+        signal.raise_signal(signal.SIGINT)
+        assert asked.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_thread_leaves_ctrl_c_to_its_owner():
+    before, found = signal.getsignal(signal.SIGINT), []
+
+    def work():
+        with interrupts() as asked:
+            found.append((asked.is_set(), signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [(False, before)]
+
+
+def test_processes_that_were_asked_for_different_runs_are_refused(monkeypatch):
+    """As process 1 sees it, which was given another seed than process 0."""
+    monkeypatch.setattr(_train, "by_first", lambda action: action() | {"seed": 0})
+    _train._check_same({"seed": 0, "task": {}})
+    with pytest.raises(lw.InputError, match=r"theirs differ .* \(here in \['seed'\]\)"):
+        _train._check_same({"seed": 1, "task": {}})
+
+
+def test_processes_cannot_share_examples_that_are_not_numbered():
+    """Those of a batch of `HostComplement` depend on how many they are."""
+    check_numbered(TASK)  # the device makes its examples
+    with pytest.raises(lw.InputError, match=r"they differ for \(HostComplement\)"):
+        check_numbered(HostComplement())

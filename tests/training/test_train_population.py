@@ -8,11 +8,13 @@ import sys
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
 
 import lengthwise as lw
+from lengthwise.tasks import OthelloTask
 from lengthwise.training import member_bytes, population_traces, train_population
 
 
@@ -109,3 +111,23 @@ def test_a_member_takes_at_least_its_state_twice():
     wide = member_bytes(TASK, model, dataclasses.replace(CONFIG, batch_size=64), HPARAMS)
     assert wide - small > 60 * 3 * 4 * 4  # the residual stream of 60 examples
     assert np.isfinite(wide)
+
+
+def test_members_of_a_host_task_and_one_whose_logits_are_no_numbers():
+    """Its weights are numbers; their products are not. The others go on, and it says what a run says."""
+    task = OthelloTask(4)
+    config = dataclasses.replace(CONFIG, steps=2, lengths=lw.FixedLength(4))
+    models = [MODEL.build(task.sizes, key=jr.key(i)) for i in range(3)]
+    huge = lambda x: jnp.where(x > 0, 3e38, -3e38)
+    models[1] = eqx.tree_at(lambda m: m.unembedding, models[1], replace_fn=huge)
+    keys = new_keys(3)
+    found = train_population(task, models, config, [HPARAMS] * 3, keys=keys)
+    for i in (0, 2):
+        one, got = lw.train(task, models[i], config, HPARAMS, key=keys[i]), found[i]
+        assert isinstance(got, lw.RunResult)
+        losses = [[row["loss"] for row in run.metrics] for run in (got, one)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)  # float32 sums
+    with pytest.raises(lw.InputError) as alone:
+        lw.train(task, models[1], config, HPARAMS, key=keys[1])
+    assert isinstance(found[1], lw.InputError)
+    assert str(found[1]) == str(alone.value)

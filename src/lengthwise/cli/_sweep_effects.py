@@ -81,7 +81,7 @@ def _importances(
 ) -> tuple[list[dict[str, Any]], str]:
     """Rows, or why there are none."""
     if importlib.util.find_spec("optuna") is None:
-        return [], "Importances need Optuna: `pip install lengthwise[sweep]`."
+        return [], "Importances need Optuna: `pip install 'lengthwise[sweep]'`."
     from ..sweep import importances, read_space
 
     path = directory / "space.json"

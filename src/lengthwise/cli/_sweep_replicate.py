@@ -11,7 +11,6 @@ from .._core import InputError, require, sole_writer
 from ._cache import start_jax
 from ._command import Common, CommonOptions, Outcome
 from ._exit_codes import ExitCode
-from ._optuna import require_optuna
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,8 @@ class SweepReplicate:
     def run(self) -> Outcome:
         """Enqueue the replicates that are missing, run them, write replicates.jsonl, show the table."""
         require(self.workers >= 1, "`workers >= 1`", "start one at least", workers=self.workers)
+        from ..sweep import require_optuna
+
         require_optuna()
         start_jax(self.common.compile_cache)
         from ..report import read_replicates, read_trials, replication, replication_table

@@ -11,7 +11,6 @@ from .._core import require, sole_writer
 from ._cache import start_jax
 from ._command import Common, CommonOptions, Outcome
 from ._exit_codes import ExitCode
-from ._optuna import require_optuna
 
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class SweepRun:
 
     def run(self) -> Outcome:
         """Enqueue what is missing, start the workers, show their progress, write the tables."""
-        from ..sweep import named_space, read_space
+        from ..sweep import named_space, read_space, require_optuna
 
         require_optuna()
         require(self.draws >= 1, "`draws >= 1`", "draw a configuration", draws=self.draws)

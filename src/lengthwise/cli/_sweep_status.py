@@ -7,7 +7,6 @@ from typing import Annotated
 import tyro
 
 from ._command import Common, CommonOptions, Outcome
-from ._optuna import require_optuna
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,8 @@ class SweepStatus:
 
     def run(self) -> Outcome:
         """Read the study."""
+        from ..sweep import require_optuna
+
         require_optuna()
         from ..sweep import SweepFiles, open_study
         from ._sweep_show import show_sweep

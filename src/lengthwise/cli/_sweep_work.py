@@ -8,7 +8,6 @@ import tyro
 from ._cache import start_jax
 from ._command import Common, CommonOptions, Outcome
 from ._exit_codes import ExitCode
-from ._optuna import require_optuna
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,8 @@ class SweepWork:
 
     def run(self) -> Outcome:
         """Work until nothing is left."""
+        from ..sweep import require_optuna
+
         require_optuna()
         start_jax(self.common.compile_cache)
         from ..sweep import open_study, work_here

@@ -39,8 +39,8 @@ def importances_table(rows: Sequence[Mapping[str, Any]]) -> str:
     if not mine:
         return ""
     lines = [
-        "Importance for reaching the best quarter of log TV, raw weights (PED-ANOVA). They",
-        "sum to 1 whether anything matters or not; p by permutation, uncorrected.",
+        "Importance for reaching the best quarter of log TV, raw weights (PED-ANOVA).",
+        "They sum to 1 whether anything matters or not; p by permutation, uncorrected.",
     ]
     ordered = sorted(mine, key=lambda row: -row["importance"])
     return "\n".join(

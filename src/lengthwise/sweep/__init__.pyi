@@ -17,6 +17,7 @@ from ._laws import (
     Uniform as Uniform,
 )
 from ._lease import Lease as Lease
+from ._optuna import require_optuna as require_optuna
 from ._population import Populations as Populations
 from ._queue import take_from_the_front as take_from_the_front
 from ._recorded import recorded_row as recorded_row

@@ -1,7 +1,6 @@
 """Optuna's database: opening it, losing it, and saying so in one sentence."""
 
 import contextlib
-import importlib.util
 import logging
 import re
 import time
@@ -9,7 +8,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._core import InputError, StorageError
+from .._core import StorageError
+from ._optuna import require_optuna
 
 
 if TYPE_CHECKING:
@@ -56,10 +56,7 @@ def open_storage(url: str, *, heartbeat: int = 15) -> "optuna.storages.RDBStorag
     **Raises:** `InputError` if Optuna is not installed, `StorageError` if the database cannot be
     reached.
     """
-    if importlib.util.find_spec("optuna") is None:
-        raise InputError(
-            "`optuna` must be installed for a sweep, but it is not: `pip install lengthwise[sweep]`."
-        )
+    require_optuna()
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -168,7 +165,7 @@ def _unreachable(url: str) -> Iterator[None]:
         reason = reason.replace(url, hidden(url))
         raise StorageError(
             f"The database `{hidden(url)}` must be reachable, but it is not ({reason}): check the "
-            "URL and the server, and install its driver, as `pip install lengthwise[postgres]` does."
+            "URL and the server, and install its driver, as `pip install 'lengthwise[postgres]'` does."
         ) from None
 
 

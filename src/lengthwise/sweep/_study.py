@@ -113,7 +113,8 @@ class Study:
         if self.sampler != DESIGN:
             return 0
         live = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
-        there = {trial.user_attrs["row"]["trial"] for trial in self.trials(*live)}
+        # Someone else may have enqueued a trial of no row.
+        there = {trial.user_attrs.get("row", {}).get("trial") for trial in self.trials(*live)}
         missing = [row for row in self.rows() if row.trial not in there]
         for row in missing:
             self.optuna.enqueue_trial(row.params, user_attrs={"row": vars(row)})

@@ -5,7 +5,6 @@ import math
 from typing import ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
@@ -130,8 +129,3 @@ def check_length(task: AbstractTask, length: int) -> None:
 def permutations_count(vocab: int, length: int) -> int:
     """v! / (v - s)!: the number of sequences of `length` distinct tokens."""
     return math.perm(vocab, length)
-
-
-def legal_tokens(targets: Float[Array, "*batch len vocab"]) -> Bool[Array, "*batch len vocab"]:
-    """The tokens that may come next: the support of the exact distribution."""
-    return jnp.greater(targets, 0)

@@ -345,7 +345,10 @@ def parse_arguments():
     usual = ["default", "cpp-wrapper"]
     timing.add_argument("--modes", nargs="+", choices=tuple(COMPILE_OPTIONS), default=usual)
     timing.set_defaults(run=run_time)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if getattr(options, "bfloat16", False) and options.device == "cpu":
+        parser.error("--bfloat16 must go with --device cuda")
+    return options
 
 
 def main():

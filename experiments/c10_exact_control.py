@@ -3,18 +3,21 @@
     lengthwise reproduce C10 --budget cpu        # about 1 core minute, no GPU
 
 Paper: Averaging helps because updates are noisy; so where the loss has the exact targets, and no label
-noise, its gain must shrink (our test of the paper's cause; docs/theory.md).
+noise, its gain must shrink (our test of the paper's cause).
 
 Rule: The gain is the ITR of EMA(0.998) over that of raw weights, means beyond the training length, of seeds
 5 to 9. The claim holds if the gain on sampled tokens is below 1 and below the gain on exact targets of the
 same seed (t intervals of both mean log ratios below 1); it does not hold if one of these intervals is above
 1; else it is undecided.
 
-Differs: The control is ours; the sizes are those of the demo.
+Differs: The control is ours; the sizes are those of the demo. Of seeds 0 to 4 a first run was known when
+the rule was written; with the budget gpu all seeds from 5 on decide. At the fitted temperature, of which
+the rule does not speak, the gain does not shrink: there averaging helps on exact targets too, where the
+error is a hundredth.
 
 The demo is trained on sampled tokens and, with the same seeds, initial weights and prefixes, on the exact
-distribution. Of seeds 0 to 4 a first run was known when the rule was written. Expected (docs/results.md):
-gains of 0.62 (0.56 to 0.68) on sampled and 0.89 (0.71 to 1.11) on exact targets, 0.70 (0.52 to 0.93) apart.
+distribution. Expected (docs/results.md): gains of 0.62 (0.56 to 0.68) on sampled and 0.89 (0.71 to 1.11) on
+exact targets, 0.70 (0.52 to 0.93) apart; at the fitted temperature 0.31 and 0.23.
 """
 
 from lengthwise import cli, report, reproduce as rp
@@ -41,6 +44,7 @@ def judge(rows):
     gains = rp.compare_each(fresh, ["loss", "temperature"], "itr", weights=(AVERAGE, "raw"))
     sampled, exact = (gains[loss, "given"] for loss in LOSSES)
     shrinks = rp.paired_ratio(sampled.ratios, exact.ratios)
+    fitted = rp.paired_ratio(*(gains[loss, "fitted"].ratios for loss in LOSSES))
     raw = rp.select(fresh, weights="raw", temperature="given")
     error = rp.compare(raw, "itr", loss=("exact", "sampled"))
     said = [
@@ -49,7 +53,8 @@ def judge(rows):
     ]
     return rp.decide(
         f"ITR beyond the training length. EMA(0.998) over raw: {'; '.join(said)}. The first over the "
-        f"second: {shrinks.text}. Raw error, exact over sampled: {error.text}.",
+        f"second: {shrinks.text}; at the fitted temperature {fitted.text}. Raw error, exact over "
+        f"sampled: {error.text}.",
         headline=f"gain on sampled over gain on exact targets {shrinks.text}",
         holds=shrinks.lowers and sampled.lowers,
         refuted=shrinks.raises or sampled.raises,

@@ -64,9 +64,7 @@ def judge(rows):
     """The rule."""
     built = [row for row in rows if "itr_proved" in row]
     lacking = [row for row in rows if row.get("ratio") is not None]
-    solved = sum(
-        row["longest"] == row["v"] - 1 and row["itr_proved"] <= 1.001 * ITR for row in built
-    )
+    solved = sum(row["longest"] == row["v"] - 1 and row["itr_proved"] <= ITR for row in built)
     below = sum(row["found"] < row["floor"] * (1 - 1e-9) for row in lacking)
     ratios = [row["ratio"] for row in lacking]
     return rp.decide(

@@ -12,7 +12,7 @@ layers and for the attention-only model; it does not hold if for every one of th
 above 1 or the second below 1; else it is undecided.
 
 Differs: v = 16, T = 8, width 64, 3,000 steps; the paper's sizes and its measure of dispersion are not known
-to us in detail.
+to us in detail. With the budget gpu there are 10 seeds.
 
 Expected (docs/results.md): displacement times 0.99 (0.91 to 1.07) with 1 layer, 0.82 to 0.86 with 2 to 4,
 0.53 with attention only; separation lower in 3 of 3 seeds of each depth, in 0 of 3 with attention only.

@@ -12,10 +12,10 @@ with the number of valid tokens, v - s, over the lengths. It does not hold if th
 no model has a positive correlation; else it is undecided.
 
 Differs: One layer of width 32, 2,000 steps; gradient noise is our measure, as the paper's is not known to
-us.
+us. A first version compared gradients of losses over different numbers of lengths, which says nothing; it
+was replaced before there was a record.
 
-A first version compared gradients of losses over different numbers of lengths, which says nothing; it is
-gone. Expected (docs/results.md): label noise at v = 32 over v = 10 0.49 (0.45 to 0.54); median rank
+Expected (docs/results.md): label noise at v = 32 over v = 10 0.49 (0.45 to 0.54); median rank
 correlations 0.48, -0.69, -0.86 and -1.00 at v = 10, 16, 24 and 32.
 """
 

@@ -13,12 +13,14 @@ report/_sweep_verdict.py, written before the searches were run; that only the de
 added later.
 
 Differs: Sizes, ranges and the averages' settings are ours; the paper's search space is not known to us in
-full.
+full. What makes the claim hold by its rule is small: one average of four, by 1 %. The larger effects, those
+by schedule, were not what the rule asks about.
 
 The searches of C5 (c5_dropout.py says how their records were made): in every run EMAs and BEMAs ride along,
 so that each is paired with the raw weights of its run. If noise is the cause, the gain shrinks under the
 exact loss and under a decaying rate. Expected (docs/results.md), total variation over raw in the default
-search: EMA(0.99) 0.90 (0.83 to 0.94) at a constant rate and 1.00 under the cosine.
+search: BEMA(0.4) under the sampled loss 0.991 (0.970 to 0.994); of both losses EMA(0.99) 0.90 (0.83 to
+0.94) at a constant rate and 1.00 under the cosine.
 """
 
 import math
@@ -32,7 +34,7 @@ DECIDES = "sweep_default"
 SEARCH = rp.grid(search=[DECIDES, "sweep_attention_only"])
 PARTS = {"smoke": SEARCH[1:], "cpu": SEARCH, "gpu": SEARCH}
 FAMILIES = ("averaging", "averaging by loss", "averaging by schedule", "noise by loss")
-SHOWN = {"family": "averaging", "endpoint": "log_tv_unseen", "loss": "all", "learning_rate": "all"}
+ALL = {"family": "averaging", "endpoint": "log_tv_unseen", "learning_rate": "all"}
 
 
 def run(part):
@@ -42,22 +44,30 @@ def run(part):
 
 
 def judge(rows):
-    """The rule of each search, and the averages by schedule."""
-    found, said, words = {}, {}, []
+    """The rule of each search, what its averages give under the sampled loss, and by schedule."""
+    found, sampled, words = {}, {}, []
     for search, own in rp.group(rows, "search").items():
-        averaging = report.verdicts(own)[1]
+        averaging, every = report.verdicts(own)[1], rp.select(own, **ALL)
         found[search] = averaging["verdict"]
-        said[search] = [
-            f"{row['weights']}, {row['schedule']} rate {math.exp(row['median']):.3f} "
-            f"({math.exp(row['low']):.3f} to {math.exp(row['high']):.3f})"
-            for row in rp.select(own, **SHOWN)
+        one = rp.select(every, loss="sampled", schedule="all")
+        sampled[search] = ", ".join(f"{row['weights']} {told(row)}" for row in one)
+        by_schedule = "; ".join(
+            f"{row['weights']}, {row['schedule']} rate {told(row)} of {row['n']}"
+            for row in rp.select(every, loss="all")
             if row["schedule"] != "all" and row["weights"] in ("EMA_decay0.99", "BEMA_eta0.4")
-        ]
-        words.append(f"{search}: {averaging['text']} Over raw, medians: {'; '.join(said[search])}")
-    headline = (
-        f"total variation at unseen lengths over raw, medians: {next(iter(said.values()))[0]}"
-    )
+        )
+        words.append(
+            f"{search}: {averaging['text']} Over raw, medians: sampled loss {sampled[search]}; both "
+            f"losses {by_schedule}"
+        )
+    headline = f"sampled loss, total variation over raw, medians: {next(iter(sampled.values()))}"
     return rp.Verdict(found.get(DECIDES, "undecided"), f"{'. '.join(words)}.", headline)
+
+
+def told(row):
+    """A median ratio and its interval, in words."""
+    low, high = (f"{math.exp(row[end]):.3f}" for end in ("low", "high"))
+    return f"{math.exp(row['median']):.3f} ({low} to {high})"
 
 
 CLAIM = rp.claim_of(__doc__, PARTS, run, judge, tolerance=1e-6)

@@ -97,8 +97,6 @@ def test_one_pair_says_nothing_about_others():
     assert found.below_all
     assert not found.lowers
     assert not found.raises
-    with pytest.raises(InputError, match="Positive values"):
-        paired_ratio([0.0], [1.0])
 
 
 @pytest.mark.parametrize(
@@ -148,3 +146,18 @@ def test_a_rule_of_two_conditions():
     assert found[0].text == "so"
     with pytest.raises(InputError, match="holds, or does not, or neither"):
         decide("so", holds=True, refuted=True)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        ([1.0, 2.0, 3.0], [2.0], "As many values"),
+        ([], [], "As many values"),
+        ([np.inf, 1.0], [1.0, 1.0], "Positive and finite"),
+        ([np.nan, 1.0], [1.0, 1.0], "Positive and finite"),
+        ([0.0, 1.0], [1.0, 1.0], "Positive and finite"),
+    ],
+)
+def test_what_has_no_ratio_is_refused(ours, theirs, said):
+    with pytest.raises(InputError, match=said):
+        paired_ratio(ours, theirs)

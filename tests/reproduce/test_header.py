@@ -121,3 +121,8 @@ def test_a_variant_without_changes_is_the_experiment_with_the_seed(tiny):
     assert json.dumps(found.rows()) == json.dumps(by_hand.rows())
     assert json.dumps(other.rows()) != json.dumps(by_hand.rows())
     assert found.steps == 40
+
+
+def test_a_rule_of_two_paragraphs_is_refused():
+    with pytest.raises(InputError, match="One paragraph of the header for `Rule:`"):
+        read_header(HEADER + "\n\nRule: Or else.")

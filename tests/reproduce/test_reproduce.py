@@ -1,5 +1,6 @@
 """`lengthwise reproduce` on claims without JAX: what is run, kept, judged, recorded and compared."""
 
+import gzip
 import json
 import pathlib
 import subprocess
@@ -80,8 +81,11 @@ def test_parts_are_run_once_and_judged(claims, call):
     assert values["claims"]["C1"] == {"verdict": None, "parts": 1}
     values, text = call("all", "--budget", "cpu")
     assert ran(claims) == [0, 1, 2, 3]  # 0 was kept
-    assert values["claims"]["C1"]["verdict"] == "holds"
-    assert "C1  holds: the sum is 2.000" in text
+    assert values["claims"]["C1"] == {
+        "verdict": "holds", "title": "Sums grow", "parts": 4, "recorded": 0, "paper": "It says so.",
+        "here": "the sum is 2.000", "rule": "Holds above 1.", "differs": "All.",
+    }  # fmt: skip
+    assert "C1  Sums grow: holds\n    paper    It says so.\n    here     the sum is 2.000\n" in text
     call("all", "--budget", "cpu")
     assert ran(claims) == [0, 1, 2, 3]
     path = claims / "c1_sums.py"
@@ -122,7 +126,7 @@ def test_a_record_names_the_commit_of_its_rule_and_spares_the_work(claims, call)
     assert "must be committed before its record is made" in text
     commit(claims.parent)
     call("C1", "--budget", "cpu", "--record")
-    from lengthwise.reproduce import read_record, write_record
+    from lengthwise.reproduce import Record, read_record, write_record
 
     path = claims / "records/reproduce/c1_cpu.jsonl.gz"
     record = read_record(path)
@@ -140,7 +144,9 @@ def test_a_record_names_the_commit_of_its_rule_and_spares_the_work(claims, call)
     assert len(ran(claims)) == 4
     call("C1", "--budget", "cpu", "--out", "elsewhere", "--fresh")
     assert len(ran(claims)) == 8
-    call("C1", "--budget", "cpu", "--out", "elsewhere", "--fresh")  # what is kept is not fresh
+    call("C1", "--budget", "cpu", "--out", "elsewhere", "--fresh")  # so that it can be stopped
+    assert len(ran(claims)) == 8
+    call("C1", "--budget", "cpu", "--out", "another", "--fresh")
     assert len(ran(claims)) == 12
     source = (claims / "c1_sums.py").read_text()
     (claims / "c1_sums.py").write_text(source.replace("1e-3", "1e-3, version=2"))
@@ -155,6 +161,18 @@ def test_a_record_names_the_commit_of_its_rule_and_spares_the_work(claims, call)
     path.write_bytes(before[:-9])
     _, text = call("C1", "--budget", "cpu", code=4)
     assert "must hold a record, but it is damaged" in text
+    for header in ([1], "x", {"schema": 1}):
+        path.write_bytes(gzip.compress(json.dumps(header).encode()))
+        _, text = call("C1", "--budget", "cpu", code=4)
+        assert "must hold a record, but it is damaged" in text
+    write_record(path, Record(record.header, record.done[:2]))
+    call("C1", "--budget", "cpu", "--out", "elsewhere")  # which takes what there is
+    for words in (["--results"], ["C1", "--verify", "1", "--budget", "cpu"]):
+        _, text = call(*words, code=4)
+        assert "must hold its 4 parts, but 2 are missing" in text
+    (claims / "c2_other.py").write_text(CLAIM.replace('"C1"', '"C2"'))
+    values, text = call("--list", code=4)
+    assert [one["verdict"] for one in values["claims"]] == ["not readable", "no record"]
 
 
 def test_a_rule_comes_before_its_record_and_stays(claims, call):
@@ -163,7 +181,7 @@ def test_a_rule_comes_before_its_record_and_stays(claims, call):
     _, text = call("C1", "--budget", "cpu", "--record", code=2)  # run before the rule was committed
     assert "must be run after its rule was committed" in text
     assert not (claims / "records").exists()
-    call("C1", "--budget", "cpu", "--record", "--fresh")
+    call("C1", "--budget", "cpu", "--record", "--fresh", "--out", "again")
     source = claims / "c1_sums.py"
     source.write_text(CLAIM.replace("Holds above 1.", "Holds above 0."))
     _, text = call("C1", "--budget", "cpu", "--record", code=2)
@@ -204,7 +222,9 @@ def test_results_are_written_from_the_record(claims, call):
         ([], 2, "must be `all` or some of (C1)"),
         (["all", "--workers", "0"], 2, "`workers >= 1` must hold"),
         (["all", "--verify", "0"], 2, "`verify >= 1` must hold"),
-        (["all", "--verify", "1"], 2, "A claim with a record at this budget must hold"),
+        (["all", "--verify", "1"], 2, "There must be a record at the budget smoke to verify"),
+        (["all", "--verify", "1", "--seed", "-1"], 2, "`seed >= 0` must hold"),
+        (["all", "--verify", "1", "--record"], 2, "One thing at a time"),
         (["all", "--record"], 2, "A record of the budget cpu or gpu must hold"),
         (["all", "--experiments", "nowhere"], 4, "must hold claims"),
     ],
@@ -218,6 +238,9 @@ def test_a_file_without_a_claim_is_refused(claims, call):
     (claims / "c2_empty.py").write_text("")
     _, text = call("all", code=2)
     assert "must define `CLAIM`" in text
+    (claims / "c2_empty.py").write_text("import there_is_no_such_package")
+    _, text = call("all", code=2)
+    assert "c2_empty.py` must be a Python file that can be run" in text
     (claims / "c2_empty.py").write_text(CLAIM)
     _, text = call("all", code=2)
     assert "are both C1" in text

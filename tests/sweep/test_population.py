@@ -369,7 +369,7 @@ def test_a_lease_beats_for_what_it_holds_and_survives_a_lost_database():
     with Lease(Storage()) as lease:
         lease.add(1)
         lease.add(2)
-        assert (beats[1], beats[2]) >= (1, 1)  # at once
+        assert min(beats[1], beats[2]) >= 1  # at once
         wait_for(1, 3)
         lease.drop(1)
         let_go = beats[1] + 1  # one beat may be under way

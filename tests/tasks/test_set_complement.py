@@ -147,9 +147,21 @@ class OneRowShort(lw.SetComplement):
         return super().label(tokens)[:-1]
 
 
+class TokensAlone(lw.SetComplement):
+    def sample(self, positions, *, key):
+        return super().sample(positions, key=key)[0]
+
+
+class WithAMask(lw.SetComplement):
+    def label(self, tokens):
+        return super().label(tokens), tokens > 0
+
+
 @pytest.mark.parametrize(
     ("task", "words"),
     [
+        (TokensAlone(8), r"`TokensAlone.sample` gives `\(tokens, sampled\)`"),
+        (WithAMask(8), r"`WithAMask.label` of shape.*shape='tuple'"),
         (OneTokenShort(8), r"`OneTokenShort.sample`'s tokens.*shape=\(2,\).*return \(3,\)"),
         (OneRowShort(8), r"`OneRowShort.label`.*shape=\(2, 8\).*return \(3, 8\)"),
     ],

@@ -2,6 +2,7 @@
 
 import itertools as it
 
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -90,3 +91,17 @@ def test_construction_begins_nearer_than_random_weights(quantity):
 def test_bad_input(vocab, shape, counts, said):
     with pytest.raises(InputError, match=said):
         approach_floors(vocab, "tv", [shape], **counts)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "shapes", "steps", "said"),
+    [
+        ("kl", [Shape(3, 3, 1)], 20, "`quantity` in"),
+        ("tv", [], 20, "A step and a shape"),
+        ("tv", [Shape(3, 3, 1)], 0, "A step and a shape"),
+    ],
+)
+def test_what_is_not_optimised_is_refused(quantity, shapes, steps, said, monkeypatch):
+    monkeypatch.setitem(jaxtyping.config.__dict__, "jaxtyping_disable", True)  # as for users
+    with pytest.raises(InputError, match=said):
+        approach_floors(5, quantity, shapes, steps=steps)

@@ -74,8 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code, values = _failed(
             error,
             ExitCode.INTERRUPTED,
-            "interrupted; a run that had begun goes on by `lengthwise train --resume DIR`, a sweep by "
-            "its own command",
+            "interrupted; a run that had begun goes on by `lengthwise train --resume DIR`, a sweep or a "
+            "reproduction by its own command",
         )
     except Exception as error:
         traceback.print_exc()
@@ -107,7 +107,8 @@ def _any_encoding() -> Iterator[None]:
     try:
         yield
     finally:
-        stream.reconfigure(errors="strict")
+        with contextlib.suppress(OSError):  # it writes what is left, and the pipe may be closed
+            stream.reconfigure(errors="strict")
 
 
 @contextlib.contextmanager

@@ -4,14 +4,16 @@ import datetime
 import functools as ft
 import pathlib
 import shlex
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from .._core import InputError, StorageError, require, sole_writer
+from .._core import InputError, LengthwiseError, StorageError, require, sole_writer
 from ._cache import start_jax
 from ._command import Common, CommonOptions, Outcome
 from ._exit_codes import ExitCode
@@ -30,14 +32,13 @@ class Reproduce:
     list: tyro.conf.FlagCreatePairsOff[bool] = False
     """Only name the claims, with the verdicts of the committed records."""
     budget: Literal["smoke", "cpu", "gpu"] = "smoke"
-    """smoke: minutes for all, no verdict. cpu: at most 100 minutes on 2 cores. gpu: more seeds, and C8 on
-    the published board."""
+    """smoke: a minute for all, no verdict. cpu: 127 core minutes for all, 98 of them C8. gpu: larger."""
     workers: int = 2
     """Processes, each on one core."""
     out: Annotated[pathlib.Path, tyro.conf.arg(metavar="DIR")] = pathlib.Path("runs/reproduce")
     """Where finished parts are kept; what is there, or in a committed record, is not run again."""
     fresh: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Run again what is kept or recorded, too."""
+    """Take nothing from committed records; parts in `--out` count, so name another to begin anew."""
     record: tyro.conf.FlagCreatePairsOff[bool] = False
     """Write the record of each claim, whose rule must be committed, to be committed itself."""
     results: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -61,6 +62,10 @@ class Reproduce:
             "verify one part at least",
             verify=self.verify,
         )
+        require(self.seed >= 0, "`seed >= 0`", "choose another seed", seed=self.seed)
+        chosen = [n for n in ("list", "results", "record") if getattr(self, n)]
+        chosen += ["verify"] if self.verify is not None else []
+        require(len(chosen) <= 1, "One thing at a time", "give one of these", given=chosen)
         require(
             not self.record or self.budget != "smoke",
             "A record of the budget cpu or gpu",
@@ -81,9 +86,10 @@ class Reproduce:
         names = list(found) if self.claims == ("all",) else [name.upper() for name in self.claims]
         unknown = [name for name in names if name not in found]
         if unknown or not names:
+            got = f"got ({', '.join(unknown)})" if unknown else "none was given"
             raise InputError(
-                f"`CLAIM` must be `all` or some of ({', '.join(found)}), but got "
-                f"({', '.join(unknown)}): see `lengthwise reproduce --list`."
+                f"`CLAIM` must be `all` or some of ({', '.join(found)}), but {got}: see `lengthwise "
+                "reproduce --list`."
             )
         return {name: found[name] for name in names}
 
@@ -102,15 +108,28 @@ class Reproduce:
         every = {n: committed_record(self._records, one.claim, budget) for n, one in found.items()}
         return {name: record for name, record in every.items() if record is not None}
 
+    def _whole(self, found: "Mapping[str, Found]", budget: str) -> "dict[str, Record]":
+        """The same, none of which lacks a part."""
+        from ..reproduce import check_whole
+
+        records = self._recorded(found, budget)
+        for name, record in records.items():
+            check_whole(found[name].claim, record)
+        return records
+
     def _list(self, found: "Mapping[str, Found]") -> Outcome:
-        values, records = [], self._recorded(found, "cpu")
+        values, code = [], ExitCode.COMPLETED
         for name, one in found.items():
             verdict = "no record"
-            if name in records:
-                verdict = one.claim.judge(records[name].rows).verdict
+            try:
+                if record := self._whole({name: one}, "cpu").get(name):
+                    verdict = one.claim.judge(record.rows).verdict
+            except LengthwiseError as error:  # of this one; the others are listed all the same
+                verdict, code = "not readable", ExitCode.STORAGE
+                print(f"lengthwise: {error}", file=sys.stderr)
             print(f"{name:4} {verdict:14} {one.claim.title}")
             values.append({"claim": name, "title": one.claim.title, "verdict": verdict})
-        return Outcome(ExitCode.COMPLETED, {"claims": values})
+        return Outcome(code, {"claims": values})
 
     def _run(self, chosen: "Mapping[str, Found]") -> Outcome:
         from ..reproduce import rule_commit, run_claims
@@ -136,13 +155,17 @@ class Reproduce:
             if self.budget == "smoke":
                 print(f"{name}  smoke: no verdict ({len(done[name])} parts, {len(rows)} rows)")
                 continue
-            values[name] |= {"verdict": verdict.verdict, "text": verdict.text}
-            print(f"{name}  {verdict.verdict}: {verdict.text}")
             told = sum(any(part is other for other in kept.get(name, [])) for part in done[name])
-            values[name]["recorded"] = told
+            about = {"paper": one.claim.paper, "here": verdict.text, "rule": one.claim.rule}
+            about |= {"differs": one.claim.differs}
+            values[name] |= {"verdict": verdict.verdict, "title": one.claim.title, **about}
+            values[name] |= {"recorded": told}
             if told:
-                whole = f"{told} of {len(done[name])} parts"
-                print(f"    {whole} are those of the committed record; `--fresh` runs them again")
+                parts = f"{told} of {len(done[name])} parts are those of the committed record"
+                about["record"] = f"{parts}; `--fresh` makes them anew"
+            print(f"{name}  {one.claim.title}: {verdict.verdict}")
+            for kind, text in about.items():
+                print(_indented(kind, text))
         if self.record and not failed:
             self._write(chosen, done, commits)
         code = ExitCode.UNEXPECTED if failed else ExitCode.COMPLETED
@@ -172,13 +195,12 @@ class Reproduce:
 
         from ..reproduce import verify_parts
 
-        records = self._recorded(chosen, self.budget)
-        require(
-            bool(records),
-            "A claim with a record at this budget",
-            "give `--budget cpu`, or make a record",
-            budget=self.budget,
-        )
+        records = self._whole(chosen, self.budget)
+        if not records:
+            raise InputError(
+                f"There must be a record at the budget {self.budget} to verify, but there is none of "
+                f"({', '.join(chosen)}): give `--budget cpu`, or make one by `--record`."
+            )
         rng, drawn = np.random.default_rng(self.seed), []
         for name, record in records.items():
             few = min(count, len(record.done))
@@ -204,10 +226,17 @@ class Reproduce:
                 f"`{docs}` must be the folder of the documents, but it is not there: run this in a "
                 "clone of the repository."
             )
-        records = self._recorded(found, "cpu")
+        records = self._whole(found, "cpu")
         page = write_results(docs, {name: one.claim for name, one in found.items()}, records)
         print(f"results {page}")
         return Outcome(ExitCode.COMPLETED, {"page": str(page), "claims": list(records)})
+
+
+def _indented(kind: str, text: str) -> str:
+    """A paragraph below its claim, as wide as the terminal, with its kind before it."""
+    width = min(shutil.get_terminal_size().columns, 100)
+    gap = 4 * " "
+    return textwrap.fill(text, width, initial_indent=f"{gap}{kind:9}", subsequent_indent=13 * " ")
 
 
 def _show(name: str, done: int, parts: int, seconds: float) -> None:

@@ -1,6 +1,5 @@
 """`lengthwise sweep effects`."""
 
-import importlib.util
 import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from .._core import InputError
 from ._command import Common, CommonOptions, Outcome
 from ._exit_codes import ExitCode
 
@@ -80,8 +80,12 @@ def _importances(
     directory: pathlib.Path, trials: Sequence[Mapping[str, Any]]
 ) -> tuple[list[dict[str, Any]], str]:
     """Rows, or why there are none."""
-    if importlib.util.find_spec("optuna") is None:
-        return [], "Importances need Optuna: `pip install 'lengthwise[sweep]'`."
+    from ..sweep import require_optuna
+
+    try:
+        require_optuna()
+    except InputError as error:
+        return [], f"There are no importances: {error}"
     from ..sweep import importances, read_space
 
     path = directory / "space.json"

@@ -49,7 +49,6 @@ class SweepRun:
         """Enqueue what is missing, start the workers, show their progress, write the tables."""
         from ..sweep import named_space, read_space, require_optuna
 
-        require_optuna()
         require(self.draws >= 1, "`draws >= 1`", "draw a configuration", draws=self.draws)
         require(self.workers >= 1, "`workers >= 1`", "start one at least", workers=self.workers)
         least = self.population is None or self.population >= 1
@@ -60,6 +59,7 @@ class SweepRun:
         out = self.out or pathlib.Path("sweeps") / path.stem
         if self.dry_run:
             return self._plan(space)
+        require_optuna()
         start_jax(self.common.compile_cache)
         from ..sweep import SweepFiles, make_study, run_workers
         from ._sweep_show import SweepLine, show_sweep

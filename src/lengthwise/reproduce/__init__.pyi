@@ -18,6 +18,7 @@ from ._paired import (
 from ._record import (
     Done as Done,
     Record as Record,
+    check_whole as check_whole,
     committed_record as committed_record,
     part_hash as part_hash,
     read_record as read_record,

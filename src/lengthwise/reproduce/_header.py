@@ -23,7 +23,7 @@ def claim_of(
 
     **Arguments:**
 
-    - `header`: `__doc__`. Its first line is the name and the title, as in "C1. Bounds are tight"; a
+    - `header`: `__doc__`. Its first line is the name and the title, as in "C1. Bounds are tight"; one
       paragraph each is for `paper`, `rule` and `differs` of `Claim`. What else it says, such as the
       command, its time and the numbers to expect, is for the reader.
     - `parts`: of each budget of `BUDGETS`.
@@ -49,8 +49,15 @@ def read_header(header: str) -> dict[str, str]:
     name, _, title = first.partition(". ")
     found = {"name": name, "title": title}
     for paragraph in others:
-        kind, _, text = paragraph.partition(": ")
+        kind, _, text = paragraph.strip().partition(": ")
         if kind.lower() in TEXTS:
+            require(
+                kind.lower() not in found,
+                f"One paragraph of the header for `{kind}:`",
+                "join them",
+                first=found.get(kind.lower()),
+                second=text,
+            )
             found[kind.lower()] = " ".join(text.split())
     missing = [text for text in ("title", *TEXTS) if not found.get(text)]
     if missing:

@@ -6,7 +6,7 @@ import pathlib
 import re
 from dataclasses import dataclass
 
-from .._core import InputError, StorageError
+from .._core import InputError, LengthwiseError, StorageError
 from ._claim import Claim
 
 
@@ -55,7 +55,15 @@ def load_claim(path: pathlib.Path) -> Claim:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except LengthwiseError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"`{path}` must be a Python file that can be run, but it ends in {error!r}: mend it, or give "
+            "it a name that is not a claim's."
+        ) from error
     claim = getattr(module, "CLAIM", None)
     if not isinstance(claim, Claim):
         raise InputError(

@@ -70,8 +70,16 @@ def paired_ratio(
     """
     mine, other = np.asarray(ours, float), np.asarray(theirs, float)
     require(
-        bool((mine > 0).all() and (other > 0).all()),
-        "Positive values, of which a ratio has a logarithm",
+        mine.shape == other.shape and mine.size > 0,
+        "As many values of one condition as of the other",
+        "give one for each seed",
+        ours=mine.shape,
+        theirs=other.shape,
+    )
+    both = np.stack([mine, other])
+    require(
+        bool((np.isfinite(both) & (both > 0)).all()),
+        "Positive and finite values, of which a ratio has a logarithm",
         "compare differences instead",
         ours=mine.tolist(),
         theirs=other.tolist(),

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._core import (
+    InputError,
     StorageError,
     describe,
     read_json,
-    require,
     storage_errors,
     write_bytes,
     write_json,
@@ -20,6 +20,8 @@ from ._claim import Claim, Part, Row
 
 
 SCHEMA = 1
+HEADER = ("schema", "claim", "budget", "command", "rule", "rule_commit")
+"""What the first line of a record holds."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,28 @@ def committed_record(folder: pathlib.Path, claim: Claim, budget: str) -> Record 
     if not path.exists():
         return None
     record = read_record(path)
-    require(
-        record.header["rule"] == claim.rule,
-        f"The rule of {claim.name} as in its record",
-        "a rule is not changed after its record: restore it, or remove the record and make it anew",
-        record=str(path),
-    )
+    if record.header["rule"] != claim.rule:
+        raise InputError(
+            f"The rule of {claim.name} must be that of its record `{path}`, but it is another: a rule is "
+            "not changed after its record; restore it, or remove the record and make it anew."
+        )
     return record
+
+
+def check_whole(claim: Claim, record: Record) -> None:
+    """Refuse to judge a record of other parts than the claim's.
+
+    **Raises:** `StorageError` saying how many are missing.
+    """
+    budget = record.header["budget"]
+    wanted = {part_hash(claim, part) for part in claim.parts(budget)}
+    found = {one.hash for one in record.done}
+    if found != wanted:
+        raise StorageError(
+            f"The record of {claim.name} must hold its {len(wanted)} parts, but {len(wanted - found)} are "
+            f"missing and {len(found - wanted)} are others: restore it, or make it anew by `lengthwise "
+            f"reproduce {claim.name} --budget {budget} --record`."
+        )
 
 
 def write_record(path: pathlib.Path, record: Record) -> None:
@@ -125,6 +142,9 @@ def read_record(path: pathlib.Path) -> Record:
     try:
         header, *lines = [json.loads(line) for line in gzip.decompress(data).splitlines()]
         done = [Done(**line) for line in lines]
+        missing = [n for n in HEADER if not isinstance(header, dict) or n not in header]
+        if missing:
+            raise ValueError(f"its header lacks {missing}")
     except (OSError, EOFError, ValueError, TypeError) as error:
         raise StorageError(
             f"`{path}` must hold a record, but it is damaged ({error}): restore it, or make it anew by "

@@ -34,5 +34,5 @@ def check_order(found: Found, commit: str, done: Sequence[Done]) -> None:
             raise InputError(
                 f"{found.claim.name} {dict(one.part)} must be run after its rule was committed "
                 f"({commit[:12]}), but it was run at ({(ran or 'no commit')[:12]}): run it again, by "
-                "`--fresh`."
+                "`--fresh` with another `--out`."
             )

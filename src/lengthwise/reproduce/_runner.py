@@ -43,7 +43,7 @@ def run_claims(
     - `folder`: where parts are kept.
     - `workers`: number of processes. (Keyword only, as all that follow.)
     - `recorded`: parts of committed records, by claim.
-    - `fresh`: run what is kept or recorded again, too.
+    - `fresh`: take nothing of `recorded`; what is kept in `folder` counts, so that it can be stopped.
     - `start`: called in each worker before its first part, such as to set up JAX.
     - `show`: called after each part.
 
@@ -58,7 +58,7 @@ def run_claims(
         there = {one.hash: one for one in (recorded or {}).get(name, [])}
         for part in parts:
             mark = part_hash(claim, part)
-            one = None if fresh else kept(folder, claim, part) or there.get(mark)
+            one = kept(folder, claim, part) or (None if fresh else there.get(mark))
             if one is None:
                 waiting.append((name, part))
             else:

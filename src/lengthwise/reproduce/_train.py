@@ -36,7 +36,7 @@ def train_variant(
     changes: dict[str, Any] = {"evaluate_every": 0, "checkpoint_every": 0, **(training or {})}
     changes["steps"] = part.get("steps", changes.get("steps", experiment.training.steps))
     chunk = changes.get("chunk_steps", experiment.training.chunk_steps)
-    changes["chunk_steps"] = min(chunk, changes["steps"])
+    changes["chunk_steps"] = min(chunk, max(changes["steps"], 1))
     experiment = dataclasses.replace(
         experiment,
         seed=part["seed"],

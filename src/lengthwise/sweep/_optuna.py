@@ -12,6 +12,6 @@ def require_optuna() -> None:
     """
     if importlib.util.find_spec("optuna") is None:
         raise InputError(
-            "`optuna` must be installed for this command, but it is not: run "
+            "`optuna` must be installed for this, but it is not: run "
             "`pip install 'lengthwise[sweep]'`."
         )

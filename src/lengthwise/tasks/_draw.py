@@ -50,11 +50,18 @@ def draw_examples(
     """The examples of these lengths and keys, or of some rows of them."""
     positions = task.position(lengths.max_length) + 1
     sample = lambda key: task.sample(positions, key=key)
-    tokens, sampled = jax.vmap(sample)(keys)
-    targets = jax.vmap(task.label)(tokens)
     name, count = type(task).__name__, len(keys)
+    drawn = jax.vmap(sample)(keys)
+    require(
+        isinstance(drawn, tuple) and len(drawn) == 2,
+        f"`{name}.sample` gives `(tokens, sampled)`",
+        "return the inputs, and a next token for each position",
+        type=type(drawn).__name__,
+    )
+    tokens, sampled = drawn
     _check_shape(f"`{name}.sample`'s tokens", tokens, (count, positions), "(len,)")
     _check_shape(f"`{name}.sample`'s next tokens", sampled, (count, positions), "(len,)")
+    targets = jax.vmap(task.label)(tokens)
     wanted = (count, positions, task.sizes.vocab)
     _check_shape(f"`{name}.label`", targets, wanted, "(len, vocab)")
     return cut_batch(task, Batch(tokens, sampled, targets, jnp.ones(tokens.shape, bool)), own)
@@ -71,11 +78,12 @@ def cut_batch(task: AbstractTask, batch: Batch, own: Int[Array, " batch"]) -> Ba
     return eqx.tree_at(lambda b: b.mask, batch, jnp.asarray(batch.mask) & within)
 
 
-def _check_shape(what: str, array: Array, wanted: tuple[int, ...], form: str) -> None:
+def _check_shape(what: str, array: object, wanted: tuple[int, ...], form: str) -> None:
     """Refuse what a task of the user's gives in another shape; axis 0 is that of the batch."""
+    shape = getattr(array, "shape", None)
     require(
-        array.shape == wanted,
+        shape == wanted,
         f"{what} of shape `{form}`",
         f"return {wanted[1:]} for an example of {wanted[1]} positions",
-        shape=array.shape[1:],
+        shape=type(array).__name__ if shape is None else shape[1:],
     )

@@ -12,7 +12,7 @@ found is an upper bound of the least error, beside the floor, which is a lower b
 import dataclasses
 import itertools as it
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -81,7 +81,7 @@ def approach_floors(
     **Arguments:**
 
     - `vocab`: v, at least 4.
-    - `quantity`: the error, as in `floor_table`, the largest over the inputs.
+    - `quantity`: the error, one of these of `floor_table`, the largest over the inputs.
     - `shapes`: of one head; d and d_v at most v.
     - `steps`: of Adam. (Keyword only, as all that follow.)
     - `random`, `constructed`: how many models of each shape begin at random weights, and at those of the
@@ -91,6 +91,15 @@ def approach_floors(
     **Example:** `approach_floors(5, "tv", [Shape(3, 3, longest=1)])[0].ratio`
     """
     require(vocab >= 4, "`vocab >= 4`", "there are no floors below", vocab=vocab)
+    known = get_args(Quantity)
+    require(quantity in known, f"`quantity` in {known}", "choose one", quantity=quantity)
+    require(
+        steps >= 1 and len(shapes) >= 1,
+        "A step and a shape at least",
+        "give some",
+        steps=steps,
+        shapes=len(shapes),
+    )
     for shape in shapes:
         require(
             1 <= shape.width <= vocab and 1 <= shape.value_dim <= vocab and shape.longest in (1, 2),

@@ -19,7 +19,7 @@ demo: $(VENV)/.run ## train on short sequences, measure at every length, write t
 test: $(VENV)/.dev ## the default tests, under 8 minutes on 2 cores
 	$(BIN)/python -m pytest -q -n 2 -m "$(MARKERS)"
 
-coverage: $(VENV)/.dev ## the default tests, and the branches of src that they do not reach: 90 % must be reached
+coverage: $(VENV)/.dev ## the default tests, and what of src they do not reach: 90 % of lines and branches must be
 	$(BIN)/python -m pytest -q -n 2 -m "$(MARKERS)" --cov
 
 test-slow: $(VENV)/.dev ## the tests that take minutes

@@ -12,10 +12,12 @@ HEAD = """# Results
 
 <!-- Written by `lengthwise reproduce --results` from experiments/records/reproduce: do not edit. -->
 
-Each claim of arXiv 2510.08341 (v1, and v2 where it says so), what was found here, and the verdict of a
-rule that was committed before its record. `lengthwise reproduce CLAIM --budget cpu --fresh` makes a
-record's parts anew, `lengthwise reproduce CLAIM --budget cpu --verify 1` makes one of them again and
-compares every number. A verdict is about the sizes named here, not about all transformers.
+Nine claims of arXiv 2510.08341 (v1, and v2 where it says so) and a control of ours (C10), what was found
+here, and the verdict of a rule that was committed before its record. `lengthwise reproduce CLAIM --budget
+cpu --fresh` makes a record's parts anew, and `--verify 1` makes one of them again and compares every
+number: equal on the machine that made it, elsewhere within the claim's `tolerance`, a share of the largest
+value in its column (at the end of each file). All records are of the budget `cpu`: 127 core minutes, 98 of
+them C8. A verdict is about the sizes named here, not about all transformers.
 """
 
 
@@ -75,7 +77,8 @@ def results_page(
 def _section(
     claim: Claim, record: Record, verdict: Verdict, figures: Mapping[str, str]
 ) -> list[str]:
-    header, minutes = record.header, sum(done.seconds for done in record.done) / 60
+    header, minutes = record.header, round(sum(done.seconds for done in record.done) / 60)
+    time = f"{minutes} core minute{'s' if minutes > 1 else ''}" if minutes else "less than a minute"
     about = record.done[0].about
     machine = f"{about['machine']}, JAX {about['versions']['jax']}"
     lines = [f"## {claim.name}. {claim.title}", "", f"**The paper.** {claim.paper}", ""]
@@ -84,7 +87,7 @@ def _section(
         lines += [f"![{claim.title}: {title}]({path})", ""]
     lines += [f"**The rule.** {header['rule']}", "", f"**What differs.** {claim.differs}", ""]
     lines.append(
-        f"`{header['command']}`: {len(record.done)} parts, {minutes:.0f} minutes of a worker "
+        f"`{header['command']}`: {len(record.done)} parts, {time} "
         f"({machine}); the rule stood in commit `{header['rule_commit'][:12]}`."
     )
     return lines

@@ -148,12 +148,12 @@ class OneRowShort(lw.SetComplement):
 
 
 class TokensAlone(lw.SetComplement):
-    def sample(self, positions, *, key):
+    def sample(self, positions, *, key):  # pyright: ignore[reportIncompatibleMethodOverride]
         return super().sample(positions, key=key)[0]
 
 
 class WithAMask(lw.SetComplement):
-    def label(self, tokens):
+    def label(self, tokens):  # pyright: ignore[reportIncompatibleMethodOverride]
         return super().label(tokens), tokens > 0
 
 

@@ -24,6 +24,7 @@ from lengthwise import cli, report, reproduce as rp
 
 
 BESIDE = "othello-gpt1"
+TITLES = {"othello": "othello: pre-norm, rotary positions", BESIDE: f"{BESIDE}: post-norm, learned"}
 PARTS = {
     "smoke": rp.grid(preset=["othello", BESIDE], seed=[0], smoke=[True]),
     "cpu": rp.grid(preset=["othello"], seed=range(6)) + rp.grid(preset=[BESIDE], seed=range(3)),
@@ -67,8 +68,9 @@ def judge(rows):
 
 def figures(rows):
     """ITR by move, mean and range over the seeds, a panel for each preset."""
-    presets = rp.group(rp.select(rows, temperature="given"), "preset")
-    return {"itr": report.plot_seeds(presets, "itr", length="moves read")}
+    presets = rp.group(rp.select(rows, temperature="given"), "preset").items()
+    titled = {TITLES.get(preset, preset): own for preset, own in presets}
+    return {"itr": report.plot_seeds(titled, "itr", length="moves read")}
 
 
 config = lambda part: cli.PRESETS[part["preset"]]

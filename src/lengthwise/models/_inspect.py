@@ -13,6 +13,7 @@ def attention_weights(
 
     **Arguments:**
 
+    - `model`: with weights of any kind, raw or averaged.
     - `tokens`: inputs, of the shapes that the model takes.
 
     **Returns:** for each layer an array `(*batch, heads, len, len)`, query by key, zero where the key

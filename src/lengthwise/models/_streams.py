@@ -14,6 +14,7 @@ def residual_streams(
 
     **Arguments:**
 
+    - `model`: with weights of any kind, raw or averaged.
     - `tokens`: inputs, of the shapes that the model takes.
 
     **Returns:** `layers + 1` arrays `(*batch, len, width)`, of the dtype of the activations. The last one

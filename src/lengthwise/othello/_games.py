@@ -67,7 +67,7 @@ def random_games(
     **Arguments:**
 
     - `size`: 4, 6 or 8.
-    - `count`: how many games.
+    - `count`, `first`: how many games, and the number of the first one.
     - `seed`, `stream`: which ones; game `index` of them is the same however it is asked for, and no
       two streams share a random number generator's start.
     - `policy`: whether a forfeited turn is skipped or an entry.

@@ -58,6 +58,7 @@ def run_workers(
 
     - `study`, `storage`: as of `make_study`.
     - `workers`: number of processes.
+    - `heartbeat`: as of `make_study`.
     - `population`: as of `Study.work`.
     - `show`: called every `poll` seconds with the counts and the seconds since the start.
     """

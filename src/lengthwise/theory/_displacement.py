@@ -24,6 +24,7 @@ def displacements(layer: OneLayer, tokens: np.ndarray) -> Float[np.ndarray, "bat
 
     **Arguments:**
 
+    - `layer`: from `one_layer`.
     - `tokens`: sequences of one length below v, each of distinct tokens, `(batch, length)`, integers.
 
     **Returns:** float64, `(batch, length)`; the last column is the last token's.
@@ -111,6 +112,7 @@ def displacement_by_length(
 
     **Arguments:**
 
+    - `layer`: from `one_layer`.
     - `lengths`: each from 1 to v - 1.
     - `samples`: a length with at most this many sequences is measured on all of them, others on this
       many random ones.

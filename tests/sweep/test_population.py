@@ -223,18 +223,26 @@ def test_the_group_of_a_worker_killed_with_9_is_taken_over(tiny):
     assert study.counts() == {"rows": 8, "done": 8, "running": 0, "failed": 0, "share": 1.0}
 
 
-def test_no_two_groups_share_a_trial(tiny):
-    """Workers that take groups at the same moment."""
-    from lengthwise.sweep import Lease, Populations, open_study
+def test_no_two_groups_share_a_trial(tiny, monkeypatch):
+    """Workers that take groups at the same moment: both have seen the same waiting trials."""
+    from lengthwise.sweep import Lease, Populations, Study, open_study
     from lengthwise.sweep._work import Worker
 
     begin(tiny).enqueue(10)
-    taken, together = [], threading.Barrier(2)
+    taken, together, read = [], threading.Barrier(2), Study.trials
+    first = iter([True, True])
+
+    def read_together(study, *states):
+        found = read(study, *states)
+        if next(first, False):
+            together.wait(60)
+        return found
+
+    monkeypatch.setattr(Study, "trials", read_together)
 
     def take():
         study = open_study("sqlite:///s.db", "s")
         populations = Populations(tiny, 3)
-        together.wait()
         with Lease(study.optuna._storage) as lease:
             while group := Worker(study, 3)._take(populations, lease):
                 taken.extend(trial.number for trial in group)

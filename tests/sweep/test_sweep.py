@@ -192,6 +192,18 @@ def test_a_long_queue_is_not_read_for_each_trial(tiny, monkeypatch):
     assert len(reads) <= 3  # at the first trial, and at the end, whether others still run
 
 
+def interrupted_after(count, ran):
+    """In place of `run_trial`: so many trials end, and at the next one Ctrl-C is pressed."""
+
+    def run_trial(space, row):
+        ran.append(row)
+        if len(ran) > count:
+            raise KeyboardInterrupt
+        return {"trial": row.trial, "weights": {}}
+
+    return run_trial
+
+
 def test_the_time_left_goes_by_the_work_and_not_by_the_trials(tiny, monkeypatch):
     """Half of the trials, of the smaller shape, are less than half of the work."""
     from lengthwise.cli._sweep_show import line
@@ -200,21 +212,14 @@ def test_the_time_left_goes_by_the_work_and_not_by_the_trials(tiny, monkeypatch)
     small, large = trial_seconds(tiny)
     assert small < large
     ran = []
-
-    def run_trial(space, row):
-        ran.append(row.shape)
-        if len(ran) > 4:
-            raise KeyboardInterrupt
-        return {"trial": row.trial, "weights": {}}
-
-    monkeypatch.setattr(_work, "run_trial", run_trial)
+    monkeypatch.setattr(_work, "run_trial", interrupted_after(4, ran))
     study = begin(tiny)
     study.enqueue(4)
     before = study.counts()
     with pytest.raises(KeyboardInterrupt):
         study.work()
     counts = study.counts()
-    assert ran[:4] == [0] * 4
+    assert [row.shape for row in ran[:4]] == [0] * 4
     assert counts["share"] == pytest.approx(small / (small + large))
     seconds = 100 * small
     left = datetime.timedelta(seconds=round(100 * large))
@@ -226,15 +231,7 @@ def test_the_time_left_goes_by_the_work_and_not_by_the_trials(tiny, monkeypatch)
 def test_trials_of_no_predicted_cost_count_alike(tiny, monkeypatch):
     from lengthwise.sweep import _work
 
-    ran = []
-
-    def run_trial(space, row):
-        ran.append(row.trial)
-        if len(ran) > 1:
-            raise KeyboardInterrupt
-        return {"trial": row.trial, "weights": {}}
-
-    monkeypatch.setattr(_work, "run_trial", run_trial)
+    monkeypatch.setattr(_work, "run_trial", interrupted_after(1, []))
     study = begin(tiny)
     study.enqueue(2)
     study._seconds = [0.0] * len(study._seconds)  # as of experiments of no steps

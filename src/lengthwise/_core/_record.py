@@ -142,9 +142,8 @@ def _commit() -> str | None:
     git = ft.partial(subprocess.run, capture_output=True, text=True, timeout=5, check=True)
     at = ["git", "-C", str(here.parent)]
     try:
-        git(
-            [*at, "ls-files", "--error-unmatch", here.name]
-        )  # else it is somebody else's repository
+        # Where this file is not tracked, the repository around it is somebody else's.
+        git([*at, "ls-files", "--error-unmatch", here.name])
         done = git([*at, "describe", "--always", "--dirty", "--abbrev=40"])
     except (OSError, subprocess.SubprocessError):
         return None  # installed from a wheel, or no git

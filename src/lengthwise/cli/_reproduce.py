@@ -20,7 +20,7 @@ from ._exit_codes import ExitCode
 
 
 if TYPE_CHECKING:
-    from ..reproduce import Found, Record
+    from ..reproduce import Claim, Found, Record, Verdict
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Reproduce:
             verify=self.verify,
         )
         require(self.seed >= 0, "`seed >= 0`", "choose another seed", seed=self.seed)
-        chosen = [n for n in ("list", "results", "record") if getattr(self, n)]
-        chosen += ["verify"] if self.verify is not None else []
-        require(len(chosen) <= 1, "One thing at a time", "give one of these", given=chosen)
+        asked = [n for n in ("list", "results", "record") if getattr(self, n)]
+        asked += ["verify"] if self.verify is not None else []
+        require(len(asked) <= 1, "One thing at a time", "give one of these", given=asked)
         require(
             not self.record or self.budget != "smoke",
             "A record of the budget cpu or gpu",
@@ -155,17 +155,8 @@ class Reproduce:
             if self.budget == "smoke":
                 print(f"{name}  smoke: no verdict ({len(done[name])} parts, {len(rows)} rows)")
                 continue
-            told = sum(any(part is other for other in kept.get(name, [])) for part in done[name])
-            about = {"paper": one.claim.paper, "here": verdict.text, "rule": one.claim.rule}
-            about |= {"differs": one.claim.differs}
-            values[name] |= {"verdict": verdict.verdict, "title": one.claim.title, **about}
-            values[name] |= {"recorded": told}
-            if told:
-                parts = f"{told} of {len(done[name])} parts are those of the committed record"
-                about["record"] = f"{parts}; `--fresh` makes them anew"
-            print(f"{name}  {one.claim.title}: {verdict.verdict}")
-            for kind, text in about.items():
-                print(_indented(kind, text))
+            old = sum(any(part is other for other in kept.get(name, [])) for part in done[name])
+            values[name] |= _tell(one.claim, verdict, recorded=old, parts=len(done[name]))
         if self.record and not failed:
             self._write(chosen, done, commits)
         code = ExitCode.UNEXPECTED if failed else ExitCode.COMPLETED
@@ -232,11 +223,24 @@ class Reproduce:
         return Outcome(ExitCode.COMPLETED, {"page": str(page), "claims": list(records)})
 
 
-def _indented(kind: str, text: str) -> str:
-    """A paragraph below its claim, as wide as the terminal, with its kind before it."""
+def _tell(claim: "Claim", verdict: "Verdict", *, recorded: int, parts: int) -> dict[str, Any]:
+    """Print what the paper says beside what was found, as wide as the terminal; returns the same."""
+    about = {
+        "paper": claim.paper,
+        "here": verdict.text,
+        "rule": claim.rule,
+        "differs": claim.differs,
+    }
+    shown = dict(about)
+    if recorded:
+        shown["record"] = f"{recorded} of {parts} parts are those of the committed record; "
+        shown["record"] += "`--fresh` makes them anew"
+    print(f"{claim.name}  {claim.title}: {verdict.verdict}")
     width = min(shutil.get_terminal_size().columns, 100)
-    gap = 4 * " "
-    return textwrap.fill(text, width, initial_indent=f"{gap}{kind:9}", subsequent_indent=13 * " ")
+    for kind, text in shown.items():
+        first, others = f"    {kind:9}", 13 * " "
+        print(textwrap.fill(text, width, initial_indent=first, subsequent_indent=others))
+    return {"verdict": verdict.verdict, "title": claim.title, "recorded": recorded, **about}
 
 
 def _show(name: str, done: int, parts: int, seconds: float) -> None:
